@@ -1,0 +1,32 @@
+namespace Cdp.Storage;
+
+/// <summary>Blobs: whole ones, and logs that grow by appending.</summary>
+public interface IBlobStore
+{
+    /// <summary>Writes a whole blob, replacing what was there.</summary>
+    Task PutAsync(ContainerName container, string name, ReadOnlyMemory<byte> data, CancellationToken cancellation);
+
+    /// <summary>Reads a whole blob; null where there is none.</summary>
+    Task<ReadOnlyMemory<byte>?> GetAsync(ContainerName container, string name, CancellationToken cancellation);
+
+    /// <summary>Deletes a blob; no error where there is none.</summary>
+    Task DeleteAsync(ContainerName container, string name, CancellationToken cancellation);
+
+    /// <summary>
+    /// Appends at exactly <paramref name="position"/>; 0 creates the blob. False, and nothing written, where the blob does not end
+    /// there (or exists already, for position 0), so that an append repeated after a time-out is not doubled.
+    /// </summary>
+    Task<bool> AppendAsync(ContainerName container, string name, long position, ReadOnlyMemory<byte> data, CancellationToken cancellation);
+
+    /// <summary>Names that start with <paramref name="prefix"/>, in order.</summary>
+    IAsyncEnumerable<string> ListAsync(ContainerName container, string prefix, CancellationToken cancellation);
+}
+
+public enum ContainerName
+{
+    /// <summary>Every event as it was taken, one JSON text a line.</summary>
+    Raw,
+
+    /// <summary>Queue messages too large for the queue.</summary>
+    Overflow,
+}
