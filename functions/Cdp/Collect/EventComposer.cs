@@ -1,0 +1,263 @@
+using System.Security.Cryptography;
+using System.Text;
+using System.Text.Encodings.Web;
+using System.Text.Json;
+using Cdp.Events;
+
+namespace Cdp.Collect;
+
+/// <summary>What the server knows of a request and writes into each of its events.</summary>
+/// <param name="Address">The client's IP address; null or empty where it is unknown.</param>
+/// <param name="UserAgent">The User-Agent header.</param>
+public readonly record struct ServerFacts(string SourceId, Instant ReceivedAt, string? Address, string? UserAgent, bool Historical);
+
+/// <summary>
+/// Puts stored events together, each a line of <see cref="EventMessageCodec"/>. In front stands what the server writes:
+/// <c>type, messageId, sourceId, timestamp, originalTimestamp, receivedAt</c>; then the sender's members in their order, byte by
+/// byte, except that a line break between two tokens becomes a space.
+/// </summary>
+internal sealed class EventComposer(BodyScan scan, in ServerFacts facts, RandomNumberGenerator random)
+{
+    private readonly ServerFacts facts = facts;
+    private readonly byte[] source = Encoding.ASCII.GetBytes(facts.SourceId);
+    private readonly byte[]? address = Member("\"ip\":", facts.Address);
+    private readonly byte[]? userAgent = Member("\"userAgent\":", facts.UserAgent is { Length: > CollectLimits.UserAgentLength } agent
+        ? agent[..CollectLimits.UserAgentLength]
+        : facts.UserAgent);
+
+    /// <returns>Where the event's JSON starts in the output; it ends before the line break.</returns>
+    public int Append(ReadOnlySpan<byte> body, in Draft draft, ByteBuilder output)
+    {
+        var line = output.Length;
+        output.Append(facts.Historical ? EventMessageCodec.HistoricalLine : EventMessageCodec.Line);
+        AppendServers(body, draft, output);
+        for (var i = 0; i < draft.MemberCount; i++)
+        {
+            output.Append((byte)',');
+            AppendMember(body, draft, scan.Member(draft.FirstMember + i), output);
+        }
+
+        if (draft.SentAtText.IsEmpty && scan.BatchSentAt is not null)
+        {
+            output.Append(",\"sentAt\":"u8);
+            output.Append(scan.BatchSentAtText.Of(body));
+        }
+
+        if (draft.Context.IsEmpty && (address ?? userAgent ?? (scan.BatchContext.IsEmpty ? null : source)) is not null)
+        {
+            output.Append(",\"context\":"u8);
+            AppendContext(body, draft with { ContextIsEmpty = true }, output);
+        }
+
+        if (draft.Integrations.IsEmpty && !scan.BatchIntegrations.IsEmpty && !HasOtherIntegrations(body, draft))
+        {
+            output.Append(",\"integrations\":"u8);
+            output.Append(scan.BatchIntegrations.Of(body));
+        }
+
+        output.Append((byte)'}');
+        var written = output.From(line);
+        written.Replace((byte)'\n', (byte)' ');
+        written.Replace((byte)'\r', (byte)' ');
+        output.Append((byte)'\n');
+        return line + 1;
+    }
+
+    private static byte[]? Member(string name, string? value)
+    {
+        if (string.IsNullOrEmpty(value))
+            return null;
+        // Escapes quotes, backslashes, control characters and what is no valid UTF-16.
+        return Encoding.UTF8.GetBytes(name + '"' + JavaScriptEncoder.UnsafeRelaxedJsonEscaping.Encode(value) + '"');
+    }
+
+    private void AppendServers(ReadOnlySpan<byte> body, in Draft draft, ByteBuilder output)
+    {
+        output.Append("{\"type\":\""u8);
+        output.Append(TypeName(draft.Type));
+        output.Append("\",\"messageId\":"u8);
+        if (draft.MessageId.IsEmpty)
+            AppendNewMessageId(output);
+        else
+            output.Append(draft.MessageId.Of(body));
+        output.Append(",\"sourceId\":\""u8);
+        output.Append(source);
+        output.Append("\",\"timestamp\":\""u8);
+        AppendTime(output, Corrected(draft));
+        if (!draft.ClientTimeText.IsEmpty)
+        {
+            output.Append("\",\"originalTimestamp\":"u8);
+            output.Append(draft.ClientTimeText.Of(body));
+            output.Append(",\"receivedAt\":\""u8);
+        }
+        else
+        {
+            output.Append("\",\"receivedAt\":\""u8);
+        }
+
+        AppendTime(output, facts.ReceivedAt);
+        output.Append((byte)'"');
+    }
+
+    /// <summary>CONTRACT, "Time": the sender's clock is corrected by what it showed when it sent.</summary>
+    private Instant Corrected(in Draft draft)
+    {
+        if (draft.ClientTimeText.IsEmpty)
+            return facts.ReceivedAt;
+        var time = draft.ClientTime;
+        if ((draft.SentAt ?? (IsAbsent(draft.SentAtText) ? scan.BatchSentAt : null)) is { } sentAt)
+            time = new Instant(facts.ReceivedAt.Milliseconds - (sentAt.Milliseconds - time.Milliseconds));
+        return time > facts.ReceivedAt || time.Milliseconds < 0 ? facts.ReceivedAt : time;
+
+        // A null is absent, and without a value there is no SentAt either.
+        static bool IsAbsent(Slice text) => text.IsEmpty || text.Length == 4;
+    }
+
+    private void AppendMember(ReadOnlySpan<byte> body, in Draft draft, Slice member, ByteBuilder output)
+    {
+        // A member ends where its value does.
+        if (!draft.Context.IsEmpty && member.End == draft.Context.End)
+        {
+            output.Append(body[member.Start..draft.Context.Start]);
+            AppendContext(body, draft, output);
+        }
+        else if (!draft.Integrations.IsEmpty && member.End == draft.Integrations.End && !scan.BatchIntegrations.IsEmpty)
+        {
+            output.Append(body[member.Start..draft.Integrations.Start]);
+            Merge(body, draft.Integrations, scan.BatchIntegrations, output, closed: true);
+        }
+        else if (draft.SentAt is null && !draft.SentAtText.IsEmpty && member.End == draft.SentAtText.End && scan.BatchSentAt is not null)
+        {
+            output.Append("\"sentAt\":"u8);
+            output.Append(scan.BatchSentAtText.Of(body));
+        }
+        else
+        {
+            output.Append(member.Of(body));
+        }
+    }
+
+    private void AppendContext(ReadOnlySpan<byte> body, in Draft draft, ByteBuilder output)
+    {
+        var hasAddress = draft.ContextHasAddress;
+        var hasUserAgent = draft.ContextHasUserAgent;
+        bool empty;
+        if (!scan.BatchContext.IsEmpty)
+        {
+            (empty, hasAddress, hasUserAgent) = Merge(body, draft.Context, scan.BatchContext, output, closed: false);
+        }
+        else if ((hasAddress || address is null) && (hasUserAgent || userAgent is null))
+        {
+            output.Append(draft.Context.Of(body));
+            return;
+        }
+        else
+        {
+            empty = draft.ContextIsEmpty;
+            if (empty)
+                output.Append((byte)'{');
+            else
+                output.Append(body[draft.Context.Start..(draft.Context.End - 1)]);
+        }
+
+        if (!hasAddress && address is not null)
+        {
+            Separate(output, ref empty);
+            output.Append(address);
+        }
+
+        if (!hasUserAgent && userAgent is not null)
+        {
+            Separate(output, ref empty);
+            output.Append(userAgent);
+        }
+
+        output.Append((byte)'}');
+    }
+
+    /// <summary>Writes the members of both objects, of those in both only the first one's; without the closing brace unless asked.</summary>
+    /// <param name="first">An object, null, or nothing.</param>
+    private (bool Empty, bool HasAddress, bool HasUserAgent) Merge(ReadOnlySpan<byte> body, Slice first, Slice second, ByteBuilder output, bool closed)
+    {
+        scan.Names.Clear();
+        var self = scan.Names.OpenObject();
+        output.Append((byte)'{');
+        var empty = true;
+        AppendNew(body, first, self, output, ref empty);
+        AppendNew(body, second, self, output, ref empty);
+        if (closed)
+            output.Append((byte)'}');
+        return (empty, !scan.Names.TryAdd(body, self, "ip"u8, -1), !scan.Names.TryAdd(body, self, "userAgent"u8, -1));
+    }
+
+    private void AppendNew(ReadOnlySpan<byte> body, Slice text, int self, ByteBuilder output, ref bool empty)
+    {
+        if (text.IsEmpty)
+            return;
+        var reader = new Utf8JsonReader(text.Of(body), new JsonReaderOptions { MaxDepth = EventContent.ReaderDepth });
+        reader.Read();
+        while (reader.Read() && reader.TokenType == JsonTokenType.PropertyName)
+        {
+            var start = text.Start + (int)reader.TokenStartIndex;
+            var isNew = reader.ValueIsEscaped
+                ? scan.Names.TryAdd(body, self, Encoding.UTF8.GetBytes(reader.GetString()!), -1)
+                : scan.Names.TryAdd(body, self, reader.ValueSpan, start + 1);
+            reader.Read();
+            reader.Skip();
+            if (!isNew)
+                continue;
+            Separate(output, ref empty);
+            output.Append(body[start..(text.Start + (int)reader.BytesConsumed)]);
+        }
+    }
+
+    // integrations that is neither an object nor null stays as it is.
+    private bool HasOtherIntegrations(ReadOnlySpan<byte> body, in Draft draft)
+    {
+        for (var i = 0; i < draft.MemberCount; i++)
+        {
+            var reader = new Utf8JsonReader(scan.Member(draft.FirstMember + i).Of(body), isFinalBlock: false, new JsonReaderState(new JsonReaderOptions { AllowMultipleValues = true }));
+            reader.Read();
+            if (reader.TokenType == JsonTokenType.String && reader.ValueTextEquals("integrations"u8))
+                return true;
+        }
+
+        return false;
+    }
+
+    private static void Separate(ByteBuilder output, ref bool empty)
+    {
+        if (!empty)
+            output.Append((byte)',');
+        empty = false;
+    }
+
+    private void AppendNewMessageId(ByteBuilder output)
+    {
+        Span<byte> bytes = stackalloc byte[16];
+        random.GetBytes(bytes);
+        // The marks of a random UUID, RFC 9562 section 5.4.
+        bytes[6] = (byte)((bytes[6] & 0x0f) | 0x40);
+        bytes[8] = (byte)((bytes[8] & 0x3f) | 0x80);
+        output.Append((byte)'"');
+        new Guid(bytes, bigEndian: true).TryFormat(output.GetSpan(36), out var written);
+        output.Advance(written);
+        output.Append((byte)'"');
+    }
+
+    private static void AppendTime(ByteBuilder output, Instant time)
+    {
+        time.Write(output.GetSpan(Instant.TextLength)[..Instant.TextLength]);
+        output.Advance(Instant.TextLength);
+    }
+
+    private static ReadOnlySpan<byte> TypeName(EventType type) => type switch
+    {
+        EventType.Track => "track"u8,
+        EventType.Identify => "identify"u8,
+        EventType.Page => "page"u8,
+        EventType.Screen => "screen"u8,
+        EventType.Group => "group"u8,
+        _ => "alias"u8,
+    };
+}

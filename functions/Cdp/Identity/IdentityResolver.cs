@@ -1,0 +1,283 @@
+using Cdp.Events;
+using Cdp.Ids;
+using Cdp.Profiles;
+using Cdp.Storage;
+
+namespace Cdp.Identity;
+
+/// <summary>Where an event goes.</summary>
+/// <param name="Identifiers">Those of the event that are or become this profile's.</param>
+/// <param name="Decisions">What the rules decided against identifiers of the event.</param>
+/// <param name="Merges">Other profiles that the event shows to be the same person.</param>
+/// <param name="Past">Profiles whose markers have to be read too, for a retry may have been committed there.</param>
+/// <param name="Verified">Nothing came from a cache: an identifier that the document does not list is a claim of ours, not a stale entry.</param>
+public sealed record Resolution(
+    ProfileId Profile,
+    IReadOnlyList<Identifier> Identifiers,
+    IReadOnlyList<IdentityDecision> Decisions,
+    IReadOnlyList<MergeRequest> Merges,
+    IReadOnlyList<ProfileId> Past,
+    bool Verified);
+
+/// <summary>
+/// Finds the profile of an event, deterministically: through the identifiers it carries, strongest first.
+/// </summary>
+/// <remarks>
+/// <para>
+/// None known: a new profile claims them all. One profile known: it claims the rest. Several: they are merged if the rules allow it;
+/// where they do not, the weakest identifier is dropped from the event and the resolution starts again. So a limit never costs an event.
+/// </para>
+/// <para>
+/// Claims are inserts into the identities table, strongest identifier first, so that two workers that see the same new person meet
+/// at the first claim. A worker that dies between claims, or between claim and commit, leaves claims that no document lists: the event
+/// comes again, finds them and goes on. A claim on a profile without a document that turns out to belong to another one is given up by
+/// writing a tombstone in the place of its document, so that a worker which is about to write that document finds out.
+/// </para>
+/// </remarks>
+public sealed class IdentityResolver(IdentityIndex index, ProfileStore profiles, IdentityRules rules, IdGenerator ids, TimeProvider time)
+{
+    // Each try either makes progress or loses against another worker that made some.
+    private const int MostTries = 20;
+
+    /// <param name="pending">Identifiers that earlier events of the same batch add to profiles, not committed yet.</param>
+    /// <param name="fresh">Read everything anew: a cached answer has proven stale.</param>
+    /// <returns>Null where the event carries no usable identifier.</returns>
+    public async Task<Resolution?> ResolveAsync(
+        Event e, IReadOnlyDictionary<ProfileId, HashSet<Identifier>> pending, bool fresh, CancellationToken cancellation)
+    {
+        var identifiers = await IdentifiersAsync(e, fresh, cancellation);
+        var decisions = new List<IdentityDecision>();
+        for (var tries = 0; identifiers.Count > 0; tries++)
+        {
+            if (tries >= MostTries)
+                throw new ConflictException($"The identifiers of message {e.MessageId} changed {MostTries} times while it was resolved.");
+            var entries = await FindAllAsync(identifiers, fresh || tries > 0, cancellation);
+            if (AllLeadTo(entries) is { } only && !fresh && tries == 0)
+                return new Resolution(only, identifiers, decisions, [], PastOf(entries), Verified: false);
+
+            var holders = await HoldersAsync(entries, fresh || tries > 0, cancellation);
+            var attempt = new Attempt(e, identifiers, entries, holders, decisions, pending);
+            if (await TryAsync(attempt, cancellation) is { } resolution)
+                return resolution;
+        }
+
+        return null;
+    }
+
+    /// <summary>Everything the event may be resolved by, without looking anything up; for an alias both readings of the previous id.</summary>
+    public IReadOnlyList<Identifier> Extract(Event e)
+    {
+        var identifiers = IdentifierExtractor.Extract(e, rules);
+        if (e.Type != EventType.Alias || rules.Find(IdentityRules.AnonymousId)?.Normalise(e.PreviousId) is not { } previous)
+            return identifiers;
+        return [.. identifiers, new Identifier(IdentityRules.AnonymousId, previous), new Identifier(IdentityRules.UserId, previous)];
+    }
+
+    /// <summary>
+    /// The identifiers of the event; for an alias with the previous id at the end, so that of two user ids the previous one yields.
+    /// It is looked up as an anonymous id first, then as a user id, and taken for an anonymous id where nobody knows it.
+    /// </summary>
+    private async ValueTask<List<Identifier>> IdentifiersAsync(Event e, bool fresh, CancellationToken cancellation)
+    {
+        var identifiers = new List<Identifier>(IdentifierExtractor.Extract(e, rules));
+        if (e.Type != EventType.Alias || rules.Find(IdentityRules.AnonymousId)?.Normalise(e.PreviousId) is not { } previous)
+            return identifiers;
+        var anonymous = new Identifier(IdentityRules.AnonymousId, previous);
+        var user = new Identifier(IdentityRules.UserId, previous);
+        var meant = anonymous;
+        if (await index.FindAsync(anonymous, fresh, cancellation) is null && await index.FindAsync(user, fresh, cancellation) is not null)
+            meant = user;
+        if (!identifiers.Contains(meant))
+            identifiers.Add(meant);
+        return identifiers;
+    }
+
+    private async ValueTask<IdentityEntry?[]> FindAllAsync(List<Identifier> identifiers, bool fresh, CancellationToken cancellation)
+    {
+        var entries = new IdentityEntry?[identifiers.Count];
+        for (var i = 0; i < entries.Length; i++)
+            entries[i] = await index.FindAsync(identifiers[i], fresh, cancellation);
+        return entries;
+    }
+
+    private static ProfileId? AllLeadTo(IdentityEntry?[] entries)
+    {
+        var first = entries[0]?.Profile;
+        foreach (var entry in entries)
+        {
+            if (entry is null || entry.Profile != first)
+                return null;
+        }
+
+        return first;
+    }
+
+    private async ValueTask<Holder?[]> HoldersAsync(IdentityEntry?[] entries, bool fresh, CancellationToken cancellation)
+    {
+        var holders = new Holder?[entries.Length];
+        for (var i = 0; i < entries.Length; i++)
+        {
+            if (entries[i] is not { } entry)
+                continue;
+            var (id, profile, _) = await profiles.FollowAsync(entry.Profile, fresh, cancellation);
+            if (entry.FromCache && (profile is null || !profile.Owns(entry.Identifier)))
+            {
+                // Cached, and the document knows nothing of it: stale, or a claim on its way. The table tells.
+                if (await index.FindAsync(entry.Identifier, fresh: true, cancellation) is not { } now)
+                {
+                    entries[i] = null;
+                    continue;
+                }
+
+                entries[i] = now;
+                (id, profile, _) = await profiles.FollowAsync(now.Profile, fresh: true, cancellation);
+            }
+
+            holders[i] = new Holder(id, profile);
+        }
+
+        return holders;
+    }
+
+    /// <summary>One try. Null: something changed or an identifier was dropped; look again.</summary>
+    private async Task<Resolution?> TryAsync(Attempt attempt, CancellationToken cancellation)
+    {
+        var top = Array.Find(attempt.Holders, h => h is not null);
+        if (top is null)
+            return await CreateAsync(attempt, cancellation);
+
+        var merges = new List<MergeRequest>();
+        var topIdentifier = attempt.Identifiers[Array.IndexOf(attempt.Holders, top)];
+        foreach (var other in attempt.Others(top))
+        {
+            if (top.Profile is null || other.Profile is null)
+            {
+                await GiveUpClaimAsync(attempt, top, other, cancellation);
+                return null;
+            }
+
+            if (IdentityPolicy.MergeViolation(rules, top.Profile, other.Profile) is { } forbidden)
+                return Drop(attempt, forbidden);
+            if (!merges.Exists(m => m.Second == other.Id))
+            {
+                var linked = attempt.Identifiers[Array.IndexOf(attempt.Holders, other)];
+                merges.Add(new MergeRequest(ids.Next("mrg_"), top.Id, other.Id, topIdentifier, linked, attempt.Event.MessageId, Instant.Now(time)));
+            }
+        }
+
+        var own = attempt.OwnedBy(top);
+        var present = (top.Profile?.AllIdentifiers() ?? []).Concat(attempt.Pending(top.Id));
+        var everybody = merges.Count == 0 ? own : own.Concat(attempt.Others(top).SelectMany(o => o.Profile!.AllIdentifiers()));
+        if (IdentityPolicy.Violation(rules, present.Concat(everybody)) is { } rule)
+        {
+            return attempt.Identifiers.Count > 1
+                ? Drop(attempt, rule)
+                : await TakeOverAsync(attempt, cancellation);
+        }
+
+        return await ClaimMissingAsync(attempt, top.Id, cancellation)
+            ? attempt.Result(top.Id, own, merges)
+            : null;
+    }
+
+    private async Task<Resolution?> CreateAsync(Attempt attempt, CancellationToken cancellation)
+    {
+        if (IdentityPolicy.Violation(rules, attempt.Identifiers) is { } rule)
+            return Drop(attempt, rule);
+        var id = ProfileId.New(ids);
+        return await ClaimMissingAsync(attempt, id, cancellation) ? attempt.Result(id, attempt.Identifiers, []) : null;
+    }
+
+    private async Task<bool> ClaimMissingAsync(Attempt attempt, ProfileId profile, CancellationToken cancellation)
+    {
+        for (var i = 0; i < attempt.Entries.Length; i++)
+        {
+            if (attempt.Entries[i] is null && await index.ClaimAsync(attempt.Identifiers[i], profile, cancellation) is null)
+                return false;
+        }
+
+        return true;
+    }
+
+    /// <summary>The weakest identifier yields: it stays where it was, and the event goes on without it.</summary>
+    private Resolution? Drop(Attempt attempt, string rule)
+    {
+        var weakest = attempt.Identifiers[^1];
+        attempt.Identifiers.RemoveAt(attempt.Identifiers.Count - 1);
+        attempt.Decisions.Add(new IdentityDecision(Instant.Now(time), attempt.Event.MessageId, weakest, "dropped", rule));
+        return null;
+    }
+
+    /// <summary>
+    /// Of two claims one profile has no document yet: it gets a tombstone that leads to the other. Where both have none the larger
+    /// id yields, so that workers which meet here agree.
+    /// </summary>
+    private async Task GiveUpClaimAsync(Attempt attempt, Holder first, Holder second, CancellationToken cancellation)
+    {
+        var yields = first.Profile is null && (second.Profile is not null || second.Id < first.Id) ? first : second;
+        var stays = ReferenceEquals(yields, first) ? second : first;
+        var tombstone = new Profile(yields.Id) { MergedInto = stays.Id };
+        if (!await profiles.SaveAsync(tombstone, version: null, cancellation))
+            return;
+        for (var i = 0; i < attempt.Entries.Length; i++)
+        {
+            // Saves later readers the way over the tombstone; nothing depends on it.
+            if (attempt.Entries[i] is { } entry && entry.Profile == yields.Id)
+                await index.RepointAsync(entry, stays.Id, remember: false, cancellation);
+        }
+    }
+
+    /// <summary>
+    /// The only identifier of the event leads to a profile that does not list it and has no room for it: a claim that lost its place
+    /// before it was committed. It starts a profile of its own.
+    /// </summary>
+    private async Task<Resolution?> TakeOverAsync(Attempt attempt, CancellationToken cancellation)
+    {
+        var id = ProfileId.New(ids);
+        return await index.RepointAsync(attempt.Entries[0]!, id, remember: true, cancellation) ? attempt.Result(id, attempt.Identifiers, []) : null;
+    }
+
+    private static List<ProfileId> PastOf(IdentityEntry?[] entries)
+    {
+        var past = new List<ProfileId>();
+        foreach (var entry in entries)
+        {
+            if (entry is not null)
+                past.AddRange(entry.Past);
+        }
+
+        return past;
+    }
+
+    /// <param name="Profile">Null where only a claim leads here and no document was written yet.</param>
+    private sealed record Holder(ProfileId Id, Profile? Profile);
+
+    private sealed record Attempt(
+        Event Event,
+        List<Identifier> Identifiers,
+        IdentityEntry?[] Entries,
+        Holder?[] Holders,
+        List<IdentityDecision> Decisions,
+        IReadOnlyDictionary<ProfileId, HashSet<Identifier>> PendingByProfile)
+    {
+        public IEnumerable<Holder> Others(Holder top) => Holders.Where(h => h is not null && h.Id != top.Id)!;
+
+        public HashSet<Identifier> Pending(ProfileId profile) => PendingByProfile.TryGetValue(profile, out var set) ? set : [];
+
+        /// <summary>Those that lead to this profile, and those that lead nowhere yet.</summary>
+        public List<Identifier> OwnedBy(Holder holder)
+        {
+            var own = new List<Identifier>(Identifiers.Count);
+            for (var i = 0; i < Identifiers.Count; i++)
+            {
+                if (Holders[i] is null || Holders[i]!.Id == holder.Id)
+                    own.Add(Identifiers[i]);
+            }
+
+            return own;
+        }
+
+        public Resolution Result(ProfileId profile, IReadOnlyList<Identifier> identifiers, IReadOnlyList<MergeRequest> merges) =>
+            new(profile, identifiers, Decisions, merges, PastOf(Entries), Verified: true);
+    }
+}

@@ -1,0 +1,370 @@
+using Cdp.Events;
+using Cdp.Failures;
+using Cdp.Profiles;
+using Cdp.Stats;
+using Cdp.Storage;
+
+namespace Cdp.Identity;
+
+/// <summary>How far a merge got in one run.</summary>
+public enum MergeProgress
+{
+    /// <summary>The two are one, now or before.</summary>
+    Done,
+
+    /// <summary>The rules forbid it.</summary>
+    Refused,
+
+    /// <summary>One of the two is busy with a merge of its own: come again.</summary>
+    Postponed,
+}
+
+/// <summary>
+/// Merges two profiles: the smaller id wins. A saga over two partitions whose every step can be repeated, by anybody, at any time.
+/// </summary>
+/// <remarks>
+/// <list type="number">
+/// <item>
+/// The winner's document gets an <see cref="Absorption"/> with the loser's identifiers as reserved. From here on the winner takes no identifier that
+/// would not fit beside them, so that a merge which has passed the fence always may be finished.
+/// </item>
+/// <item>
+/// The loser's document gets <see cref="Profile.MergedInto"/>, conditioned on the version whose identifiers were reserved. Writers that meet it
+/// follow to the winner. Did the loser change meanwhile, step 1 is done again with what it holds now, or is taken back if the rules forbid it by then.
+/// </item>
+/// <item>The loser's document is folded into the winner's, with a flag in the same write, so that it counts once.</item>
+/// <item>Events and markers are copied as inserts. One that is there already is the copy of an earlier run, or an event that both sides had.</item>
+/// <item>The loser's identifiers are led to the winner.</item>
+/// <item>The loser's rows are deleted; its document stays as the tombstone that its id leads over for ever.</item>
+/// <item>The absorption is taken out of the winner's document.</item>
+/// </list>
+/// <para>
+/// Dies between any two steps: the message comes again and the documents tell where to go on. While the absorption stands, readers see both
+/// timelines and committers look for markers on both sides, so nothing counts twice and nothing is missing. The winner is not fenced
+/// itself meanwhile: waits go from larger ids to smaller ones only, so they end.
+/// </para>
+/// </remarks>
+public sealed class ProfileMerger(IRowStore rows, ProfileStore profiles, IdentityIndex index, FailureLog failures, IdentityRules rules)
+{
+    private const int MostTries = 50;
+    private const int CopiedEvents = StorageLimits.TransactionRows / 2;
+
+    public async Task<MergeProgress> MergeAsync(MergeRequest request, CancellationToken cancellation)
+    {
+        for (var tries = 0; tries < MostTries; tries++)
+        {
+            var (firstId, first, firstVersion) = await profiles.FollowAsync(request.First, fresh: true, cancellation);
+            var (secondId, second, secondVersion) = await profiles.FollowAsync(request.Second, fresh: true, cancellation);
+            if (firstId == secondId)
+            {
+                // Fenced already; what is left of this merge, if anything, is in the winner's document.
+                return await FinishAsync(request, firstId, first, cancellation);
+            }
+
+            var firstWins = firstId < secondId;
+            var winner = new Side(firstWins ? firstId : secondId, firstWins ? first : second, firstWins ? firstVersion : secondVersion);
+            var loser = new Side(firstWins ? secondId : firstId, firstWins ? second : first, firstWins ? secondVersion : firstVersion);
+            if (loser.Document.Absorbing.Count > 0)
+                return MergeProgress.Postponed;
+
+            var absorption = winner.Document.Absorbing.Find(a => a.Loser == loser.Id);
+            if (absorption is null || !Reserves(absorption, loser.Document))
+            {
+                if (absorption is not null)
+                    winner.Document.Absorbing.Remove(absorption);
+                if (IdentityPolicy.MergeViolation(rules, winner.Document, loser.Document) is { } rule)
+                {
+                    if (await RefuseAsync(request, winner, absorption, rule, cancellation))
+                        return MergeProgress.Refused;
+                    continue;
+                }
+
+                await ReserveAsync(request, winner, loser, absorption, cancellation);
+                continue;
+            }
+
+            loser.Document.MergedInto = winner.Id;
+            if (await profiles.SaveAsync(loser.Document, loser.Version, cancellation))
+                Telemetry.Merged("fencing");
+        }
+
+        throw new ConflictException($"The profiles of merge {request.MergeId} changed {MostTries} times in a row.");
+    }
+
+    private static bool Reserves(Absorption absorption, Profile loser)
+    {
+        foreach (var owned in loser.Identifiers)
+        {
+            if (!absorption.Reserved.Contains(owned.Identifier))
+                return false;
+        }
+
+        return true;
+    }
+
+    private async Task ReserveAsync(MergeRequest request, Side winner, Side loser, Absorption? previous, CancellationToken cancellation)
+    {
+        var mergeId = previous?.MergeId ?? request.MergeId;
+        winner.Document.Absorbing.Add(new Absorption(mergeId, loser.Id, Folded: false, [.. loser.Document.Identifiers.Select(i => i.Identifier)]));
+        if (previous is null)
+        {
+            winner.Document.Merges.Add(new MergeRecord(
+                mergeId, winner.Id, loser.Id, request.At, request.MessageId, request.LinkedBy, request.LinkedTo, MergeState.Fencing, UndoneAt: null));
+        }
+
+        await profiles.SaveAsync(winner.Document, winner.Version, cancellation);
+    }
+
+    /// <summary>Takes a reservation back and notes why. The loser is not fenced, so nothing has moved.</summary>
+    private async Task<bool> RefuseAsync(MergeRequest request, Side winner, Absorption? reserved, string rule, CancellationToken cancellation)
+    {
+        if (reserved is not null)
+            winner.Document.Merges.RemoveAll(m => m.Id == reserved.MergeId);
+        winner.Document.Record(new IdentityDecision(request.At, request.MessageId, request.LinkedTo, "refused", rule));
+        if (!await profiles.SaveAsync(winner.Document, winner.Version, cancellation))
+            return false;
+        Telemetry.Merged("refused");
+        return true;
+    }
+
+    /// <summary>Steps 3 to 7, for every fenced loser this winner still absorbs.</summary>
+    private async Task<MergeProgress> FinishAsync(MergeRequest request, ProfileId winner, Profile? document, CancellationToken cancellation)
+    {
+        for (var tries = 0; document is { Absorbing.Count: > 0 }; tries++)
+        {
+            if (tries >= MostTries)
+                throw new ConflictException($"Profile {winner} changed {MostTries} times in a row while merge {request.MergeId} was finished.");
+            var absorption = await FencedAsync(document, cancellation);
+            if (absorption is null)
+                break;
+            if (!absorption.Folded)
+                await FoldAsync(winner, absorption, cancellation);
+            await CopyAsync(winner, absorption, cancellation);
+            await RepointAsync(winner, absorption.Loser, cancellation);
+            await DeleteRowsAsync(absorption.Loser, cancellation);
+            await CloseAsync(winner, absorption, cancellation);
+            document = (await profiles.FindAsync(winner, fresh: true, cancellation))?.Decode();
+            if (document?.MergedInto is not null)
+                break;
+        }
+
+        return MergeProgress.Done;
+    }
+
+    /// <summary>One whose fence stands. Another worker may be between steps 1 and 2 of a second merge into the same winner.</summary>
+    private async Task<Absorption?> FencedAsync(Profile winner, CancellationToken cancellation)
+    {
+        foreach (var absorption in winner.Absorbing)
+        {
+            var loser = await profiles.FindAsync(absorption.Loser, fresh: true, cancellation);
+            if (loser?.Decode().MergedInto is not null)
+                return absorption;
+        }
+
+        return null;
+    }
+
+    private async Task FoldAsync(ProfileId winner, Absorption absorption, CancellationToken cancellation)
+    {
+        var loser = (await profiles.FindAsync(absorption.Loser, fresh: true, cancellation))!.Value.Decode();
+        await UpdateAsync(winner, absorption.Loser, cancellation, (document, present) =>
+        {
+            if (present.Folded)
+                return false;
+            var wasIdentified = document.IsIdentified;
+            document.Absorb(loser);
+            document.Absorbing[document.Absorbing.IndexOf(present)] = present with { Folded = true };
+            SetState(document, present.MergeId, MergeState.Copying);
+            Telemetry.ProfilesChanged(-1, (document.IsIdentified ? 1 : 0) - (wasIdentified ? 1 : 0) - (loser.IsIdentified ? 1 : 0));
+            return true;
+        });
+        Telemetry.Merged("copying");
+    }
+
+    private async Task CopyAsync(ProfileId winner, Absorption absorption, CancellationToken cancellation)
+    {
+        var loser = absorption.Loser;
+        var chunk = new List<EventRow>(CopiedEvents);
+        var (from, to) = ProfileRows.Events(loser);
+        await foreach (var row in rows.RangeAsync(TableName.Profiles, loser.Shard, from, to, 1000, cancellation))
+        {
+            chunk.Add(EventRow.Decode(loser, row.Data));
+            if (chunk.Count == CopiedEvents)
+            {
+                await CopyChunkAsync(winner, loser, chunk, cancellation);
+                chunk.Clear();
+            }
+        }
+
+        await CopyChunkAsync(winner, loser, chunk, cancellation);
+    }
+
+    private async Task CopyChunkAsync(ProfileId winner, ProfileId loser, List<EventRow> chunk, CancellationToken cancellation)
+    {
+        while (chunk.Count > 0)
+        {
+            var writes = new List<RowWrite>(chunk.Count * 2);
+            foreach (var row in chunk)
+            {
+                writes.Add(RowWrite.Insert(ProfileRows.Event(winner, row.Event.Timestamp, row.Event.MessageKey), row.Encode(winner)));
+                writes.Add(RowWrite.Insert(ProfileRows.Marker(winner, row.Event.MessageKey), ProfileRows.MarkerData(row.Event)));
+            }
+
+            if ((await rows.CommitAsync(TableName.Profiles, winner.Shard, writes, cancellation)).Committed)
+                return;
+            await RemovePresentAsync(winner, loser, chunk, cancellation);
+        }
+    }
+
+    /// <summary>Takes out of the chunk what the winner has: our own copies of an earlier run, and events that both sides had.</summary>
+    private async Task RemovePresentAsync(ProfileId winner, ProfileId loser, List<EventRow> chunk, CancellationToken cancellation)
+    {
+        var reads = chunk.ConvertAll(row =>
+            rows.GetAsync(TableName.Profiles, winner.Shard, ProfileRows.Marker(winner, row.Event.MessageKey), cancellation));
+        var markers = await Task.WhenAll(reads);
+        for (var i = chunk.Count - 1; i >= 0; i--)
+        {
+            if (markers[i] is not { } marker)
+                continue;
+            var row = chunk[i];
+            chunk.RemoveAt(i);
+            var (at, content) = ProfileRows.ReadMarker(marker.Data.Span);
+            if (content != row.Event.ContentHash)
+            {
+                await failures.RecordAsync(
+                    row.Event, FailureReason.MessageIdReused,
+                    "Two merged profiles had different messages under this messageId. Use a new messageId for each message.", winner, cancellation);
+            }
+
+            var present = await rows.GetAsync(TableName.Profiles, winner.Shard, ProfileRows.Event(winner, at, row.Event.MessageKey), cancellation);
+            var ours = present is not null && EventRow.Decode(winner, present.Data).FirstProfile == row.FirstProfile && at == row.Event.Timestamp && content == row.Event.ContentHash;
+            if (!ours)
+                await MarkForRefoldAsync(winner, loser, cancellation);
+        }
+    }
+
+    private Task MarkForRefoldAsync(ProfileId winner, ProfileId loser, CancellationToken cancellation) =>
+        UpdateAsync(winner, loser, cancellation, static (document, _) =>
+        {
+            if (document.NeedsRefold)
+                return false;
+            document.NeedsRefold = true;
+            return true;
+        });
+
+    private async Task RepointAsync(ProfileId winner, ProfileId loser, CancellationToken cancellation)
+    {
+        var document = (await profiles.FindAsync(loser, fresh: true, cancellation))!.Value.Decode();
+        foreach (var owned in document.Identifiers)
+        {
+            for (var tries = 0; tries < MostTries; tries++)
+            {
+                var entry = await index.FindAsync(owned.Identifier, fresh: true, cancellation);
+                var done = entry is null
+                    ? await index.ClaimAsync(owned.Identifier, winner, cancellation) is not null
+                    : entry.Profile != loser || await index.RepointAsync(entry, winner, remember: false, cancellation);
+                if (done)
+                    break;
+            }
+        }
+    }
+
+    private async Task DeleteRowsAsync(ProfileId loser, CancellationToken cancellation)
+    {
+        var (from, to) = ProfileRows.Events(loser);
+        var refused = true;
+        while (refused)
+        {
+            refused = false;
+            var writes = new List<RowWrite>(StorageLimits.TransactionRows);
+            await foreach (var row in rows.RangeAsync(TableName.Profiles, loser.Shard, from, to, 1000, cancellation))
+            {
+                writes.Add(RowWrite.Delete(row.Key));
+                writes.Add(RowWrite.Delete(ProfileRows.Marker(loser, ProfileRows.MessageOfEventKey(row.Key))));
+                if (writes.Count < StorageLimits.TransactionRows)
+                    continue;
+                // Refused where another run of this merge deleted the same rows: what is left is listed again.
+                refused |= !(await rows.CommitAsync(TableName.Profiles, loser.Shard, writes, cancellation)).Committed;
+                writes = new List<RowWrite>(StorageLimits.TransactionRows);
+            }
+
+            if (writes.Count > 0)
+                refused |= !(await rows.CommitAsync(TableName.Profiles, loser.Shard, writes, cancellation)).Committed;
+        }
+    }
+
+    private async Task CloseAsync(ProfileId winner, Absorption absorption, CancellationToken cancellation)
+    {
+        for (var tries = 0; tries < MostTries; tries++)
+        {
+            if (await profiles.FindAsync(winner, fresh: true, cancellation) is not { } stored)
+                return;
+            var document = stored.Decode();
+            var present = document.Absorbing.Find(a => a.Loser == absorption.Loser);
+            if (present is null)
+                return;
+            if (document.NeedsRefold)
+            {
+                // Counted under the document's version: an event that is committed meanwhile changes it, and the count is taken again.
+                document.EventCount = await CountEventsAsync(winner, cancellation);
+                document.NeedsRefold = document.Absorbing.Count > 1;
+            }
+
+            document.Absorbing.Remove(present);
+            SetState(document, present.MergeId, MergeState.Done);
+            if (await profiles.SaveAsync(document, stored.Version, cancellation))
+            {
+                Telemetry.Merged("done");
+                return;
+            }
+        }
+
+        throw new ConflictException($"Profile {winner} changed {MostTries} times in a row while a merge into it was closed.");
+    }
+
+    private async Task<long> CountEventsAsync(ProfileId profile, CancellationToken cancellation)
+    {
+        var count = 0L;
+        var (from, to) = ProfileRows.Events(profile);
+        await foreach (var row in rows.RangeAsync(TableName.Profiles, profile.Shard, from, to, 1000, cancellation))
+        {
+            _ = row;
+            count++;
+        }
+
+        return count;
+    }
+
+    /// <summary>Changes the winner's document while it absorbs the loser; nothing to do once it does not any more.</summary>
+    private async Task UpdateAsync(ProfileId winner, ProfileId loser, CancellationToken cancellation, Func<Profile, Absorption, bool> change)
+    {
+        for (var tries = 0; tries < MostTries; tries++)
+        {
+            if (await profiles.FindAsync(winner, fresh: true, cancellation) is not { } stored)
+                return;
+            var document = stored.Decode();
+            var present = document.Absorbing.Find(a => a.Loser == loser);
+            if (present is null || !change(document, present) || await profiles.SaveAsync(document, stored.Version, cancellation))
+                return;
+        }
+
+        throw new ConflictException($"Profile {winner} changed {MostTries} times in a row during a merge.");
+    }
+
+    private static void SetState(Profile document, string mergeId, MergeState state)
+    {
+        var index = document.Merges.FindIndex(m => m.Id == mergeId);
+        if (index >= 0)
+            document.Merges[index] = document.Merges[index] with { State = state };
+    }
+
+    private readonly struct Side(ProfileId id, Profile? document, string? version)
+    {
+        public ProfileId Id { get; } = id;
+
+        /// <summary>A profile that only claims lead to counts as an empty one.</summary>
+        public Profile Document { get; } = document ?? new Profile(id);
+
+        public string? Version { get; } = version;
+    }
+}

@@ -1,0 +1,236 @@
+using Cdp.Archive;
+using Cdp.Collect;
+using Cdp.Events;
+using Cdp.Failures;
+using Cdp.Identity;
+using Cdp.Profiles;
+using Cdp.Storage;
+
+namespace Cdp.Processing;
+
+/// <summary>
+/// Takes a message of the <c>events</c> queue to the end: every event is resolved to a profile and committed, or recorded as a failure, and
+/// archived. A return means that the message may be deleted; a throw, that it has to come again.
+/// </summary>
+/// <remarks>
+/// Repeatable at every point: what was committed is recognised by its markers, failures are upserts, the archive tolerates
+/// repetition, and the overflow blob is deleted last, when nothing is left to do.
+/// </remarks>
+public sealed class EventProcessor(
+    EventMessageCodec codec, IBlobStore blobs, IdentityResolver resolver, ProfileCommitter committer, RawArchive archive, FailureLog failures)
+{
+    /// <summary>From this delivery on a message is taken apart, so that one bad event does not keep its neighbours.</summary>
+    public const int AloneFrom = 3;
+
+    // A resolution gets stale when a merge or another worker's commit comes between; each round sees the new state.
+    private const int MostRounds = 12;
+
+    // Groups of a message are independent; the storage answers better to a few at once than to one after the other.
+    private const int Parallel = 8;
+
+    private const string Unusable = "No identifier of the event is usable under the identity rules.";
+
+    /// <param name="body">The message's text.</param>
+    /// <param name="deliveries">How often it was delivered, this time included.</param>
+    public async Task ProcessAsync(string body, long deliveries, CancellationToken cancellation)
+    {
+        var message = await codec.DecodeAsync(body, cancellation);
+        var events = new List<Event>(message.Events.Count);
+        foreach (var collected in message.Events)
+            events.Add(Event.Parse(collected.Json, collected.Historical));
+
+        if (deliveries >= AloneFrom)
+            await ProcessAloneAsync(events, cancellation);
+        else
+            await ProcessTogetherAsync(events, cancellation);
+
+        await archive.AppendAsync(events, cancellation);
+        if (message.OverflowBlob is { } blob)
+            await blobs.DeleteAsync(ContainerName.Overflow, blob, cancellation);
+    }
+
+    /// <summary>
+    /// A message that was given up: each event is tried once more alone, and what fails again is kept as a failure, where it can be seen
+    /// and sent again.
+    /// </summary>
+    public async Task BuryAsync(string body, CancellationToken cancellation)
+    {
+        EventMessage message;
+        try
+        {
+            message = await codec.DecodeAsync(body, cancellation);
+        }
+        catch (Exception exception) when (exception is InvalidDataException or FormatException)
+        {
+            await failures.RecordUndecodableAsync(body, exception.Message, cancellation);
+            return;
+        }
+
+        var events = new List<Event>(message.Events.Count);
+        foreach (var collected in message.Events)
+        {
+            try
+            {
+                var e = Event.Parse(collected.Json, collected.Historical);
+                events.Add(e);
+                await BuryAsync(e, cancellation);
+            }
+            catch (FormatException exception)
+            {
+                await failures.RecordUndecodableAsync(System.Text.Encoding.UTF8.GetString(collected.Json.Span), exception.Message, cancellation);
+            }
+        }
+
+        await archive.AppendAsync(events, cancellation);
+        if (message.OverflowBlob is { } blob)
+            await blobs.DeleteAsync(ContainerName.Overflow, blob, cancellation);
+    }
+
+    private async Task BuryAsync(Event e, CancellationToken cancellation)
+    {
+        try
+        {
+            await CommitAsync([e], cancellation);
+        }
+        catch (Exception exception) when (exception is not OperationCanceledException)
+        {
+            await failures.RecordAsync(e, FailureReason.Poisoned, $"{exception.GetType().Name}: {exception.Message}", null, cancellation);
+        }
+    }
+
+    private async Task ProcessTogetherAsync(List<Event> events, CancellationToken cancellation)
+    {
+        var groups = await GroupAsync(events, cancellation);
+        if (groups.Count == 1)
+        {
+            await CommitAsync(groups[0], cancellation);
+            return;
+        }
+
+        await System.Threading.Tasks.Parallel.ForEachAsync(
+            groups,
+            new ParallelOptions { MaxDegreeOfParallelism = Parallel, CancellationToken = cancellation },
+            async (group, token) => await CommitAsync(group, token));
+    }
+
+    private async Task ProcessAloneAsync(List<Event> events, CancellationToken cancellation)
+    {
+        List<Exception>? errors = null;
+        foreach (var e in events)
+        {
+            try
+            {
+                await CommitAsync([e], cancellation);
+            }
+            catch (Exception exception) when (exception is not OperationCanceledException)
+            {
+                (errors ??= []).Add(exception);
+            }
+        }
+
+        if (errors is not null)
+            throw new AggregateException($"{errors.Count} of {events.Count} events could not be processed.", errors);
+    }
+
+    /// <summary>
+    /// Events that share an identifier belong together and are taken in their order; different groups do not touch the same profile
+    /// but by chance.
+    /// </summary>
+    private async Task<List<List<Event>>> GroupAsync(List<Event> events, CancellationToken cancellation)
+    {
+        // Union-find over the positions: parent[i] is an earlier event of the same group.
+        var parent = new int[events.Count];
+        var firstWith = new Dictionary<Identifier, int>();
+        for (var i = 0; i < parent.Length; i++)
+        {
+            parent[i] = i;
+            var identifiers = resolver.Extract(events[i]);
+            if (identifiers.Count == 0)
+            {
+                await failures.RecordAsync(events[i], FailureReason.NoIdentity, Unusable, null, cancellation);
+                parent[i] = -1;
+            }
+
+            foreach (var identifier in identifiers)
+            {
+                if (!firstWith.TryAdd(identifier, i))
+                    Join(parent, firstWith[identifier], i);
+            }
+        }
+
+        var groups = new List<List<Event>>();
+        var groupOf = new Dictionary<int, List<Event>>();
+        for (var i = 0; i < parent.Length; i++)
+        {
+            if (parent[i] < 0)
+                continue;
+            var root = Root(parent, i);
+            if (!groupOf.TryGetValue(root, out var group))
+                groups.Add(groupOf[root] = group = []);
+            group.Add(events[i]);
+        }
+
+        return groups;
+    }
+
+    private static void Join(int[] parent, int a, int b)
+    {
+        var (first, second) = (Root(parent, a), Root(parent, b));
+        parent[Math.Max(first, second)] = Math.Min(first, second);
+    }
+
+    private static int Root(int[] parent, int i)
+    {
+        while (parent[i] != i)
+            i = parent[i] = parent[parent[i]];
+        return i;
+    }
+
+    /// <summary>Resolves and commits events that share identifiers, until none is left.</summary>
+    private async Task CommitAsync(IReadOnlyList<Event> events, CancellationToken cancellation)
+    {
+        var rest = events;
+        for (var round = 0; rest.Count > 0; round++)
+        {
+            if (round >= MostRounds)
+                throw new ConflictException($"The profiles of {rest.Count} events changed {MostRounds} times while they were processed.");
+            var stale = new List<Event>();
+            foreach (var (profile, assigned) in await AssignAsync(rest, fresh: round > 0, cancellation))
+            {
+                var outcome = await committer.CommitAsync(profile, assigned, cancellation);
+                stale.AddRange(outcome.Stale);
+                foreach (var e in outcome.Reused)
+                    await failures.RecordAsync(e, FailureReason.MessageIdReused, "The messageId was used before for a message with another content. Use a new messageId for each message.", profile, cancellation);
+                foreach (var e in outcome.RefusedTraits)
+                    await failures.RecordAsync(e, FailureReason.ProfileFull, $"The profile's document has reached {ProfileCodec.MostBytes:N0} bytes and takes no more traits. The event itself is stored.", profile, cancellation);
+            }
+
+            rest = stale;
+        }
+    }
+
+    private async Task<Dictionary<ProfileId, List<AssignedEvent>>> AssignAsync(IReadOnlyList<Event> events, bool fresh, CancellationToken cancellation)
+    {
+        var assigned = new Dictionary<ProfileId, List<AssignedEvent>>();
+        var pending = new Dictionary<ProfileId, HashSet<Identifier>>();
+        foreach (var e in events)
+        {
+            if (await resolver.ResolveAsync(e, pending, fresh, cancellation) is not { } resolution)
+            {
+                await failures.RecordAsync(e, FailureReason.NoIdentity, Unusable, null, cancellation);
+                continue;
+            }
+
+            if (!assigned.TryGetValue(resolution.Profile, out var list))
+            {
+                assigned[resolution.Profile] = list = [];
+                pending[resolution.Profile] = [];
+            }
+
+            list.Add(new AssignedEvent(e, resolution));
+            pending[resolution.Profile].UnionWith(resolution.Identifiers);
+        }
+
+        return assigned;
+    }
+}

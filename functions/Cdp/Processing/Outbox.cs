@@ -1,0 +1,57 @@
+using System.Text.Json;
+using System.Text.Json.Serialization;
+using Cdp.Events;
+using Cdp.Profiles;
+using Cdp.Stats;
+using Cdp.Storage;
+
+namespace Cdp.Processing;
+
+/// <summary>Something that has to leave because of a commit: a message for a queue.</summary>
+public sealed record Effect(QueueName Queue, string Body);
+
+/// <summary>
+/// Effects are written complete in the transaction of the commit that causes them, sent after it, and deleted once they are in their queue.
+/// A crash in between leaves the row, and <see cref="SweepAsync"/> sends it again: effects may repeat, under the same ids, and never get lost.
+/// </summary>
+public sealed class Outbox(IRowStore rows, IMessageQueue queue, TimeProvider time)
+{
+    /// <summary>Rows younger than this are still in the hands of the worker that wrote them.</summary>
+    public static readonly TimeSpan SweepAge = TimeSpan.FromSeconds(60);
+
+    /// <summary>The row to add to the commit that leads to <paramref name="version"/> of the profile.</summary>
+    public RowWrite Write(ProfileId profile, long version, IReadOnlyList<Effect> effects) =>
+        RowWrite.Insert(
+            ProfileRows.Outbox(profile, Instant.Now(time), version),
+            JsonSerializer.SerializeToUtf8Bytes(effects, OutboxJson.Default.IReadOnlyListEffect));
+
+    /// <summary>Sends the effects of a committed row and deletes it.</summary>
+    public async Task DispatchAsync(string shard, string key, IReadOnlyList<Effect> effects, CancellationToken cancellation)
+    {
+        foreach (var effect in effects)
+            await queue.SendAsync(effect.Queue, effect.Body, delay: null, cancellation);
+        // Refused where a sweep was quicker, which has then sent them too: receivers know the ids.
+        await rows.CommitAsync(TableName.Profiles, shard, [RowWrite.Delete(key)], cancellation);
+    }
+
+    /// <summary>Sends what a worker left behind in one shard. Returns how many rows there were.</summary>
+    public async Task<int> SweepAsync(string shard, CancellationToken cancellation)
+    {
+        var swept = 0;
+        var (from, to) = ProfileRows.OutboxBefore(Instant.Now(time).Plus(-SweepAge));
+        await foreach (var row in rows.RangeAsync(TableName.Profiles, shard, from, to, pageSize: 100, cancellation))
+        {
+            var effects = JsonSerializer.Deserialize(row.Data.Span, OutboxJson.Default.IReadOnlyListEffect)
+                ?? throw new InvalidDataException($"The outbox row {row.Key} is empty.");
+            await DispatchAsync(shard, row.Key, effects, cancellation);
+            swept++;
+        }
+
+        Telemetry.Swept(swept);
+        return swept;
+    }
+}
+
+[JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase, UseStringEnumConverter = true)]
+[JsonSerializable(typeof(IReadOnlyList<Effect>))]
+internal sealed partial class OutboxJson : JsonSerializerContext;

@@ -1,0 +1,282 @@
+using Cdp.Caching;
+using Cdp.Events;
+using Cdp.Identity;
+using Cdp.Profiles;
+using Cdp.Stats;
+using Cdp.Storage;
+
+namespace Cdp.Processing;
+
+/// <summary>An event and the profile it was resolved to.</summary>
+public sealed record AssignedEvent(Event Event, Resolution Resolution);
+
+/// <summary>What became of the events of one commit call.</summary>
+/// <param name="Stale">Not committed: their resolution no longer holds (the profile was merged, an identifier lost its place). Resolve them again.</param>
+/// <param name="Reused">Refused: their messageId was taken by another message.</param>
+/// <param name="RefusedTraits">Committed, but the document is at its size limit and did not take their traits.</param>
+public sealed record CommitOutcome(IReadOnlyList<Event> Stale, IReadOnlyList<Event> Reused, IReadOnlyList<Event> RefusedTraits);
+
+/// <summary>
+/// Commits events to one profile: document, timeline, markers and effects in one transaction, or nothing.
+/// </summary>
+/// <remarks>
+/// <para>
+/// The document is conditioned on the version it was folded from, so two workers never fold into the same state; the loser reloads and folds
+/// again. Event and marker rows are inserts: a marker that exists says that the message was taken before, by whomever.
+/// </para>
+/// <para>
+/// Dies before the transaction: nothing happened, the message comes again. Dies after it: the message comes again, every marker
+/// exists, nothing is folded twice; effects that were not sent are in the outbox row of the same transaction. A transaction that was
+/// committed although its answer got lost looks like somebody else's: the reload finds the markers.
+/// </para>
+/// </remarks>
+public sealed class ProfileCommitter(IRowStore rows, ProfileStore profiles, Outbox outbox, IdentityRules rules, TimeProvider time)
+{
+    // A row for the document, one for effects, two for each event.
+    private const int MostEvents = (StorageLimits.TransactionRows - 2) / 2;
+
+    // Each try lost against another writer that made progress.
+    private const int MostTries = 30;
+
+    private readonly KeyedLock busy = new();
+
+    public async Task<CommitOutcome> CommitAsync(ProfileId profile, IReadOnlyList<AssignedEvent> events, CancellationToken cancellation)
+    {
+        using var held = await busy.EnterAsync(profile, cancellation);
+        var batch = new Batch(profile, events);
+        for (var tries = 0; batch.Remaining.Count > 0; tries++)
+        {
+            if (tries >= MostTries)
+                throw new ConflictException($"Profile {profile} was changed by others {MostTries} times in a row.");
+            var stored = await profiles.FindAsync(profile, fresh: tries > 0, cancellation);
+            var document = stored?.Decode() ?? new Profile(profile);
+            if (document.MergedInto is not null)
+            {
+                batch.GiveUp();
+                break;
+            }
+
+            await RemoveTakenElsewhereAsync(batch, document, cancellation);
+            if (await TryCommitAsync(batch, document, stored, cancellation))
+                tries = -1;
+        }
+
+        return new CommitOutcome(batch.Stale, batch.Reused, batch.RefusedTraits);
+    }
+
+    /// <summary>One transaction. True where the batch got smaller, so that the next try starts with a new count.</summary>
+    private async Task<bool> TryCommitAsync(Batch batch, Profile document, StoredProfile? stored, CancellationToken cancellation)
+    {
+        var writes = new List<RowWrite>(StorageLimits.TransactionRows) { default };
+        var folded = new List<AssignedEvent>();
+        var effects = new List<Effect>();
+        var stale = new List<AssignedEvent>();
+        var (known, identified) = (stored is not null, document.IsIdentified);
+        foreach (var assigned in batch.Remaining)
+        {
+            if (folded.Count == MostEvents)
+                break;
+            if (!Accepts(document, assigned.Resolution))
+            {
+                stale.Add(assigned);
+                continue;
+            }
+
+            Fold(document, assigned, writes, effects, withTraits: true);
+            folded.Add(assigned);
+        }
+
+        batch.MoveToStale(stale);
+        if (folded.Count == 0)
+            return true;
+
+        document.Version++;
+        writes[0] = ProfileStore.Write(document, stored?.Version, out var data);
+        var full = data.Length > ProfileCodec.MostBytes;
+        if (full)
+        {
+            // The events count and stay on the timeline; the document takes no more traits.
+            document = stored?.Decode() ?? new Profile(batch.Profile);
+            writes.RemoveRange(1, writes.Count - 1);
+            effects.Clear();
+            foreach (var assigned in folded)
+                Fold(document, assigned, writes, effects, withTraits: false);
+            document.Version++;
+            writes[0] = ProfileStore.Write(document, stored?.Version, out data);
+        }
+
+        string? outboxKey = null;
+        if (effects.Count > 0)
+        {
+            var write = outbox.Write(batch.Profile, document.Version, effects);
+            outboxKey = write.Key;
+            writes.Add(write);
+        }
+
+        var result = await rows.CommitAsync(TableName.Profiles, batch.Profile.Shard, writes, cancellation);
+        if (!result.Committed)
+        {
+            Telemetry.Conflicted();
+            profiles.Forget(batch.Profile);
+            return result.RefusedIndex > 0 && await RemoveTakenAsync(batch, batch.Profile, folded, cancellation);
+        }
+
+        profiles.Remember(batch.Profile, data, result.Versions[0]!);
+        batch.Committed(folded, full);
+        Count(folded);
+        Telemetry.ProfilesChanged(known ? 0 : 1, !identified && document.IsIdentified ? 1 : 0);
+        if (outboxKey is not null)
+            await outbox.DispatchAsync(batch.Profile.Shard, outboxKey, effects, cancellation);
+        return true;
+    }
+
+    private static void Fold(Profile document, AssignedEvent assigned, List<RowWrite> writes, List<Effect> effects, bool withTraits)
+    {
+        var (e, resolution) = assigned;
+        document.Apply(e, resolution.Identifiers, withTraits);
+        foreach (var decision in resolution.Decisions)
+            document.Record(decision);
+        foreach (var merge in resolution.Merges)
+            effects.Add(new Effect(QueueName.Merges, merge.ToJson()));
+        writes.Add(RowWrite.Insert(ProfileRows.Event(document.Id, e.Timestamp, e.MessageKey), new EventRow(e, document.Id).Encode(document.Id)));
+        writes.Add(RowWrite.Insert(ProfileRows.Marker(document.Id, e.MessageKey), ProfileRows.MarkerData(e)));
+    }
+
+    /// <summary>
+    /// Limits and uniqueness are decided here, under the document's version: whatever the resolver saw may be old. An identifier that is
+    /// neither listed nor freshly claimed is a stale cache entry.
+    /// </summary>
+    private bool Accepts(Profile document, Resolution resolution)
+    {
+        var unlisted = false;
+        foreach (var identifier in resolution.Identifiers)
+        {
+            if (document.Owns(identifier))
+                continue;
+            if (!resolution.Verified)
+                return false;
+            unlisted = true;
+        }
+
+        return !unlisted || IdentityPolicy.Violation(rules, document.AllIdentifiers().Concat(resolution.Identifiers)) is null;
+    }
+
+    /// <summary>
+    /// While a merge is under way markers are on both sides; and where an identifier led elsewhere before, a retry may have been
+    /// committed there.
+    /// </summary>
+    private async Task RemoveTakenElsewhereAsync(Batch batch, Profile document, CancellationToken cancellation)
+    {
+        HashSet<ProfileId>? elsewhere = null;
+        foreach (var absorption in document.Absorbing)
+            (elsewhere ??= []).Add(absorption.Loser);
+        foreach (var assigned in batch.Remaining)
+        {
+            foreach (var past in assigned.Resolution.Past)
+                (elsewhere ??= []).Add(past);
+        }
+
+        if (elsewhere is null)
+            return;
+        elsewhere.Remove(batch.Profile);
+        foreach (var profile in elsewhere)
+            await RemoveTakenAsync(batch, profile, [.. batch.Remaining], cancellation);
+    }
+
+    /// <summary>Reads the markers of these events at once and takes out what they show to be committed already. True where there was any.</summary>
+    private async Task<bool> RemoveTakenAsync(Batch batch, ProfileId profile, IReadOnlyList<AssignedEvent> events, CancellationToken cancellation)
+    {
+        var reads = new Task<Row?>[events.Count];
+        for (var i = 0; i < reads.Length; i++)
+            reads[i] = rows.GetAsync(TableName.Profiles, profile.Shard, ProfileRows.Marker(profile, events[i].Event.MessageKey), cancellation);
+        var markers = await Task.WhenAll(reads);
+        var any = false;
+        for (var i = 0; i < markers.Length; i++)
+        {
+            if (markers[i] is not { } marker)
+                continue;
+            any = true;
+            batch.Taken(events[i], ProfileRows.ReadMarker(marker.Data.Span).ContentHash);
+        }
+
+        return any;
+    }
+
+    private void Count(List<AssignedEvent> folded)
+    {
+        var now = Instant.Now(time);
+        foreach (var (e, resolution) in folded)
+        {
+            Telemetry.Committed(e.SourceId, TimeSpan.FromMilliseconds(now.Milliseconds - e.ReceivedAt.Milliseconds));
+            foreach (var decision in resolution.Decisions)
+                Telemetry.Decided(decision.Action);
+        }
+    }
+
+    /// <summary>The events of one call, sorted into what is left to do and what became of the rest.</summary>
+    private sealed class Batch
+    {
+        public Batch(ProfileId profile, IReadOnlyList<AssignedEvent> events)
+        {
+            Profile = profile;
+            var seen = new Dictionary<Hash128, ulong>(events.Count);
+            foreach (var assigned in events)
+            {
+                if (seen.TryAdd(assigned.Event.MessageKey, assigned.Event.ContentHash))
+                    Remaining.Add(assigned);
+                else
+                    Repeated(assigned.Event, seen[assigned.Event.MessageKey]);
+            }
+        }
+
+        public ProfileId Profile { get; }
+
+        public List<AssignedEvent> Remaining { get; } = [];
+
+        public List<Event> Stale { get; } = [];
+
+        public List<Event> Reused { get; } = [];
+
+        public List<Event> RefusedTraits { get; } = [];
+
+        public void GiveUp()
+        {
+            foreach (var assigned in Remaining)
+                Stale.Add(assigned.Event);
+            Remaining.Clear();
+        }
+
+        public void MoveToStale(List<AssignedEvent> events)
+        {
+            foreach (var assigned in events)
+            {
+                Remaining.Remove(assigned);
+                Stale.Add(assigned.Event);
+            }
+        }
+
+        public void Committed(List<AssignedEvent> events, bool traitsRefused)
+        {
+            foreach (var assigned in events)
+            {
+                Remaining.Remove(assigned);
+                if (traitsRefused && assigned.Event.Type == EventType.Identify)
+                    RefusedTraits.Add(assigned.Event);
+            }
+        }
+
+        public void Taken(AssignedEvent assigned, ulong contentHash)
+        {
+            if (Remaining.Remove(assigned))
+                Repeated(assigned.Event, contentHash);
+        }
+
+        private void Repeated(Event e, ulong contentHash)
+        {
+            if (e.ContentHash != contentHash)
+                Reused.Add(e);
+            else
+                Telemetry.Duplicate(e.SourceId);
+        }
+    }
+}

@@ -1,0 +1,201 @@
+using System.Text.Json;
+using Cdp.Events;
+using Cdp.Identity;
+
+namespace Cdp.Profiles;
+
+/// <summary>
+/// The profile document: a fold over the profile's events. For a given set of events the result does not depend on their
+/// order, batching or repetition; only <see cref="Version"/> and <see cref="Decisions"/> tell how it came about.
+/// </summary>
+/// <remarks>
+/// Mutable while one commit folds events into it; never shared. <see cref="ProfileCodec"/> reads and writes it.
+/// The document, not the identities table, says which identifiers a profile owns.
+/// </remarks>
+public sealed class Profile(ProfileId id)
+{
+    /// <summary>Decisions kept; older ones are in the audit trail.</summary>
+    public const int MostDecisions = 100;
+
+    public ProfileId Id { get; } = id;
+
+    /// <summary>Counts the commits.</summary>
+    public long Version { get; set; }
+
+    public long EventCount { get; set; }
+
+    /// <summary>When the first of its events was received.</summary>
+    public Instant CreatedAt { get; set; } = new(long.MaxValue);
+
+    public Instant FirstSeenAt { get; set; } = new(long.MaxValue);
+
+    public Instant LastSeenAt { get; set; } = new(long.MinValue);
+
+    public List<OwnedIdentifier> Identifiers { get; } = [];
+
+    public Dictionary<string, Trait> Traits { get; } = new(StringComparer.Ordinal);
+
+    public List<MergeRecord> Merges { get; } = [];
+
+    public List<IdentityDecision> Decisions { get; } = [];
+
+    /// <summary>Merges under way that this profile wins. While there are any it is not fenced itself.</summary>
+    public List<Absorption> Absorbing { get; } = [];
+
+    /// <summary>Set on the loser of a merge: the profile is gone, and this one took its place.</summary>
+    public ProfileId? MergedInto { get; set; }
+
+    /// <summary>A merge met events that both sides had: counts are taken anew from the timeline before it ends.</summary>
+    public bool NeedsRefold { get; set; }
+
+    public bool IsEmpty => EventCount == 0;
+
+    public bool IsIdentified => Identifiers.Exists(i => i.Identifier.Type == IdentityRules.UserId);
+
+    /// <summary>Owned, or reserved by a merge under way.</summary>
+    public bool Owns(Identifier identifier)
+    {
+        foreach (var owned in Identifiers)
+        {
+            if (owned.Identifier == identifier)
+                return true;
+        }
+
+        foreach (var absorption in Absorbing)
+        {
+            if (absorption.Reserved.Contains(identifier))
+                return true;
+        }
+
+        return false;
+    }
+
+    /// <summary>Everything owned or reserved.</summary>
+    public IEnumerable<Identifier> AllIdentifiers()
+    {
+        foreach (var owned in Identifiers)
+            yield return owned.Identifier;
+        foreach (var absorption in Absorbing)
+        {
+            foreach (var reserved in absorption.Reserved)
+                yield return reserved;
+        }
+    }
+
+    /// <summary>Folds one event in.</summary>
+    /// <param name="identifiers">The identifiers of the event that belong to this profile.</param>
+    /// <param name="withTraits">False for a document at its size limit: the event counts, its traits are refused.</param>
+    public void Apply(Event e, IReadOnlyList<Identifier> identifiers, bool withTraits = true)
+    {
+        EventCount++;
+        if (e.ReceivedAt < CreatedAt)
+            CreatedAt = e.ReceivedAt;
+        if (e.Timestamp < FirstSeenAt)
+            FirstSeenAt = e.Timestamp;
+        if (e.Timestamp > LastSeenAt)
+            LastSeenAt = e.Timestamp;
+        foreach (var identifier in identifiers)
+            See(new OwnedIdentifier(identifier, e.Timestamp, e.Timestamp, e.SourceId, e.MessageId));
+        if (withTraits && e.Type == EventType.Identify)
+        {
+            // The event's own traits are the authority; context.traits fill in the names they lack.
+            ApplyTraits(e, e.Traits, except: default);
+            ApplyTraits(e, ContextTraits(e.Context), except: e.Traits);
+        }
+    }
+
+    /// <summary>Folds a merged profile's document in. Repeating it would count twice: <see cref="Absorption.Folded"/> guards that.</summary>
+    public void Absorb(Profile loser)
+    {
+        EventCount += loser.EventCount;
+        if (loser.CreatedAt < CreatedAt)
+            CreatedAt = loser.CreatedAt;
+        if (loser.FirstSeenAt < FirstSeenAt)
+            FirstSeenAt = loser.FirstSeenAt;
+        if (loser.LastSeenAt > LastSeenAt)
+            LastSeenAt = loser.LastSeenAt;
+        foreach (var identifier in loser.Identifiers)
+            See(identifier);
+        foreach (var (name, trait) in loser.Traits)
+            Set(name, trait);
+        Merges.AddRange(loser.Merges);
+        foreach (var decision in loser.Decisions)
+            Record(decision);
+    }
+
+    public void Record(IdentityDecision decision)
+    {
+        if (Decisions.Contains(decision))
+            return;
+        Decisions.Add(decision);
+        if (Decisions.Count > MostDecisions)
+            Decisions.RemoveAt(0);
+    }
+
+    private void See(OwnedIdentifier seen)
+    {
+        var index = Identifiers.FindIndex(i => i.Identifier == seen.Identifier);
+        if (index < 0)
+            Identifiers.Add(seen);
+        else
+            Identifiers[index] = Identifiers[index].With(seen);
+    }
+
+    private void Set(string name, in Trait trait)
+    {
+        if (!Traits.TryGetValue(name, out var present) || trait.Supersedes(present))
+            Traits[name] = trait;
+    }
+
+    private void ApplyTraits(Event e, ReadOnlyMemory<byte> traits, ReadOnlyMemory<byte> except)
+    {
+        if (traits.IsEmpty)
+            return;
+        var reader = new Utf8JsonReader(traits.Span, new JsonReaderOptions { MaxDepth = EventContent.ReaderDepth });
+        reader.Read();
+        while (reader.Read() && reader.TokenType == JsonTokenType.PropertyName)
+        {
+            var name = reader.GetString()!;
+            reader.Read();
+            var start = (int)reader.TokenStartIndex;
+            reader.Skip();
+            if (except.IsEmpty || !HasMember(except.Span, name))
+                Set(name, new Trait(traits[start..(int)reader.BytesConsumed], e.Timestamp, e.MessageId, e.SourceId));
+        }
+    }
+
+    private static bool HasMember(ReadOnlySpan<byte> json, string name)
+    {
+        var reader = new Utf8JsonReader(json, new JsonReaderOptions { MaxDepth = EventContent.ReaderDepth });
+        reader.Read();
+        while (reader.Read() && reader.TokenType == JsonTokenType.PropertyName)
+        {
+            if (reader.ValueTextEquals(name))
+                return true;
+            reader.Read();
+            reader.Skip();
+        }
+
+        return false;
+    }
+
+    private static ReadOnlyMemory<byte> ContextTraits(ReadOnlyMemory<byte> context)
+    {
+        if (context.IsEmpty)
+            return default;
+        var reader = new Utf8JsonReader(context.Span, new JsonReaderOptions { MaxDepth = EventContent.ReaderDepth });
+        reader.Read();
+        while (reader.Read() && reader.TokenType == JsonTokenType.PropertyName)
+        {
+            var isTraits = reader.ValueTextEquals("traits"u8);
+            reader.Read();
+            var start = (int)reader.TokenStartIndex;
+            var isObject = reader.TokenType == JsonTokenType.StartObject;
+            reader.Skip();
+            if (isTraits)
+                return isObject ? context[start..(int)reader.BytesConsumed] : default;
+        }
+
+        return default;
+    }
+}

@@ -1,0 +1,61 @@
+using System.Buffers.Binary;
+using Cdp.Events;
+using Cdp.Storage;
+
+namespace Cdp.Profiles;
+
+/// <summary>
+/// Keys of the profiles table. Everything of one profile is in one partition, so that one transaction spans it:
+/// <list type="bullet">
+/// <item><c>p|{profile}</c> the document</item>
+/// <item><c>e|{profile}|{reverse time}|{message}</c> an event, newest first</item>
+/// <item><c>m|{message}|{profile}</c> the message was taken: what makes a retry count once</item>
+/// <item><c>o|{time}|{profile}|{version}</c> effects of a commit that have not left yet</item>
+/// </list>
+/// <c>{message}</c> is the 128-bit hash of (source, messageId).
+/// </summary>
+/// <remarks>
+/// The message stands before the profile in <c>m|</c>, so that the question "what became of this message?" needs one range a shard
+/// instead of an index of its own. A profile's markers are found through its events.
+/// </remarks>
+public static class ProfileRows
+{
+    // 15 digits reach to the year 9999, the last one that .NET knows.
+    private const long LastTime = 999_999_999_999_999;
+
+    public static string Document(ProfileId profile) => "p|" + profile.Value;
+
+    public static string Event(ProfileId profile, Instant at, Hash128 message) =>
+        $"e|{profile.Value}|{LastTime - at.Milliseconds:D15}|{message}";
+
+    /// <summary>Ranges over events from <paramref name="newest"/> (inclusive) back to <paramref name="oldest"/> (exclusive).</summary>
+    public static (string From, string To) Events(ProfileId profile, Instant? newest = null, Instant? oldest = null) =>
+        (newest is { } n ? $"e|{profile.Value}|{LastTime - n.Milliseconds:D15}" : $"e|{profile.Value}|",
+         oldest is { } o ? $"e|{profile.Value}|{LastTime - o.Milliseconds:D15}" : $"e|{profile.Value}}}");
+
+    public static string Marker(ProfileId profile, Hash128 message) => $"m|{message}|{profile.Value}";
+
+    public static (string From, string To) MarkersOf(Hash128 message) => ($"m|{message}|", $"m|{message}}}");
+
+    public static string Outbox(ProfileId profile, Instant at, long version) => $"o|{at.Milliseconds:D15}|{profile.Value}|{version:D12}";
+
+    /// <summary>All effects that were committed before <paramref name="before"/>.</summary>
+    public static (string From, string To) OutboxBefore(Instant before) => ("o|", $"o|{before.Milliseconds:D15}");
+
+    public static Hash128 MessageOfEventKey(string key) =>
+        new(Convert.ToUInt64(key.Substring(key.Length - 32, 16), 16), Convert.ToUInt64(key.Substring(key.Length - 16, 16), 16));
+
+    public static ProfileId ProfileOfMarkerKey(string key) => new(key[(key.LastIndexOf(RowKeys.Separator) + 1)..]);
+
+    public static byte[] MarkerData(Event e)
+    {
+        var data = new byte[16];
+        BinaryPrimitives.WriteInt64LittleEndian(data, e.Timestamp.Milliseconds);
+        BinaryPrimitives.WriteUInt64LittleEndian(data.AsSpan(8), e.ContentHash);
+        return data;
+    }
+
+    /// <summary>Where the event row of a marker is, and the hash of its content.</summary>
+    public static (Instant At, ulong ContentHash) ReadMarker(ReadOnlySpan<byte> data) =>
+        (new Instant(BinaryPrimitives.ReadInt64LittleEndian(data)), BinaryPrimitives.ReadUInt64LittleEndian(data[8..]));
+}
