@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using CdpFunctions.Local.Emulator;
 using CdpFunctions.Local.Runtime;
 
 using var stop = new CancellationTokenSource();
@@ -9,6 +10,7 @@ try
     var settings = LocalSettings.Load(args, Directory.GetCurrentDirectory(), AppContext.BaseDirectory);
     var host = HostSettings.Load(AppContext.BaseDirectory);
     LocalPorts.ThrowIfTaken(settings.Port);
+    await using var azurite = await LocalStorage.StartAsync(settings, Console.WriteLine, stop.Token);
     await using var running = await LocalHost.StartAsync(
         new LocalHostOptions
         {
@@ -24,7 +26,7 @@ try
     Console.WriteLine("Stopping: waiting for what runs.");
     return 0;
 }
-catch (LocalHostException error)
+catch (Exception error) when (error is LocalHostException or EmulatorException)
 {
     await Console.Error.WriteLineAsync(error.Message);
     return 1;

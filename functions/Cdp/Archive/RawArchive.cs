@@ -16,7 +16,7 @@ namespace Cdp.Archive;
 /// Each instance writes blobs of its own, at a position it knows: an append that was repeated after a time-out is refused, and the
 /// instance goes on in the next blob.
 /// </remarks>
-public sealed class RawArchive(IBlobStore blobs, IdGenerator ids, TimeProvider time)
+public sealed class RawArchive(IBlobStore blobs, IdGenerator ids, TimeProvider time) : IDisposable
 {
     // Blobs that are still comfortable to download and to rewrite when somebody's data has to be erased.
     private const long MostBlobBytes = 128L * 1024 * 1024;
@@ -61,6 +61,8 @@ public sealed class RawArchive(IBlobStore blobs, IdGenerator ids, TimeProvider t
             writing.Release();
         }
     }
+
+    public void Dispose() => writing.Dispose();
 
     private async Task WriteAsync(string source, ReadOnlyMemory<byte> lines, CancellationToken cancellation)
     {

@@ -178,6 +178,9 @@ internal sealed partial class BodyScan
                 var fault = ScanValue(body, ref reader, depth, start);
                 draft.Integrations = new Slice(from, (int)reader.BytesConsumed);
                 return fault;
+            case EventMember.Integrations:
+                draft.HasOtherIntegrations = true;
+                return ScanValue(body, ref reader, depth, start);
             case EventMember.WriteKey when facts.Route is not null:
                 ReadWriteKey(ref reader);
                 return Fault.None;

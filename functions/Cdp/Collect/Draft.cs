@@ -42,8 +42,11 @@ internal struct Draft
     public bool ContextHasAddress;
     public bool ContextHasUserAgent;
 
-    /// <summary>The value as sent: an object, or null, or else empty.</summary>
+    /// <summary>The value as sent, where it is an object or null.</summary>
     public Slice Integrations;
+
+    /// <summary>integrations is something else, which stays as it is.</summary>
+    public bool HasOtherIntegrations;
 
     /// <summary>A usable userId or anonymousId was seen; otherwise the whole event has to be looked through for identifiers.</summary>
     public bool Identified;

@@ -1,8 +1,8 @@
-using System.Security.Cryptography;
 using System.Text;
 using System.Text.Encodings.Web;
 using System.Text.Json;
 using Cdp.Events;
+using Cdp.Ids;
 
 namespace Cdp.Collect;
 
@@ -16,7 +16,7 @@ public readonly record struct ServerFacts(string SourceId, Instant ReceivedAt, s
 /// <c>type, messageId, sourceId, timestamp, originalTimestamp, receivedAt</c>; then the sender's members in their order, byte by
 /// byte, except that a line break between two tokens becomes a space.
 /// </summary>
-internal sealed class EventComposer(BodyScan scan, in ServerFacts facts, RandomNumberGenerator random)
+internal sealed class EventComposer(BodyScan scan, in ServerFacts facts, IdGenerator ids)
 {
     private readonly ServerFacts facts = facts;
     private readonly byte[] source = Encoding.ASCII.GetBytes(facts.SourceId);
@@ -43,13 +43,13 @@ internal sealed class EventComposer(BodyScan scan, in ServerFacts facts, RandomN
             output.Append(scan.BatchSentAtText.Of(body));
         }
 
-        if (draft.Context.IsEmpty && (address ?? userAgent ?? (scan.BatchContext.IsEmpty ? null : source)) is not null)
+        if (draft.Context.IsEmpty && (address is not null || userAgent is not null || !scan.BatchContext.IsEmpty))
         {
             output.Append(",\"context\":"u8);
             AppendContext(body, draft with { ContextIsEmpty = true }, output);
         }
 
-        if (draft.Integrations.IsEmpty && !scan.BatchIntegrations.IsEmpty && !HasOtherIntegrations(body, draft))
+        if (draft.Integrations.IsEmpty && !draft.HasOtherIntegrations && !scan.BatchIntegrations.IsEmpty)
         {
             output.Append(",\"integrations\":"u8);
             output.Append(scan.BatchIntegrations.Of(body));
@@ -211,20 +211,6 @@ internal sealed class EventComposer(BodyScan scan, in ServerFacts facts, RandomN
         }
     }
 
-    // integrations that is neither an object nor null stays as it is.
-    private bool HasOtherIntegrations(ReadOnlySpan<byte> body, in Draft draft)
-    {
-        for (var i = 0; i < draft.MemberCount; i++)
-        {
-            var reader = new Utf8JsonReader(scan.Member(draft.FirstMember + i).Of(body), isFinalBlock: false, new JsonReaderState(new JsonReaderOptions { AllowMultipleValues = true }));
-            reader.Read();
-            if (reader.TokenType == JsonTokenType.String && reader.ValueTextEquals("integrations"u8))
-                return true;
-        }
-
-        return false;
-    }
-
     private static void Separate(ByteBuilder output, ref bool empty)
     {
         if (!empty)
@@ -234,14 +220,8 @@ internal sealed class EventComposer(BodyScan scan, in ServerFacts facts, RandomN
 
     private void AppendNewMessageId(ByteBuilder output)
     {
-        Span<byte> bytes = stackalloc byte[16];
-        random.GetBytes(bytes);
-        // The marks of a random UUID, RFC 9562 section 5.4.
-        bytes[6] = (byte)((bytes[6] & 0x0f) | 0x40);
-        bytes[8] = (byte)((bytes[8] & 0x3f) | 0x80);
         output.Append((byte)'"');
-        new Guid(bytes, bigEndian: true).TryFormat(output.GetSpan(36), out var written);
-        output.Advance(written);
+        output.Advance(Encoding.ASCII.GetBytes(ids.Next(""), output.GetSpan(IdGenerator.UlidLength)));
         output.Append((byte)'"');
     }
 

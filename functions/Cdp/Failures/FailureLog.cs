@@ -25,6 +25,9 @@ public static class FailureReason
 
     /// <summary>The queue message could not be read.</summary>
     public const string Undecodable = "undecodable";
+
+    /// <summary>A merge of two profiles failed again and again; the profiles stay two.</summary>
+    public const string MergeFailed = "merge-failed";
 }
 
 /// <summary>One failure. The event is kept whole, so that it can be sent again.</summary>
@@ -49,12 +52,11 @@ public sealed class FailureLog(IRowStore rows, TimeProvider time)
         Telemetry.Failed(e.SourceId, reason);
     }
 
-    /// <summary>Keeps a queue message that could not be read, as it was.</summary>
-    public Task RecordUndecodableAsync(string body, string detail, CancellationToken cancellation)
+    /// <summary>Keeps a queue message that no event can be named for, as it was.</summary>
+    public Task RecordMessageAsync(string reason, string body, string detail, CancellationToken cancellation)
     {
-        var key = Hash128.Of("", body);
-        var failure = new Failure($"{key}|{FailureReason.Undecodable}", "", "", FailureReason.Undecodable, Shorten(detail), Instant.Now(time), null, body, false);
-        Telemetry.Failed("", FailureReason.Undecodable);
+        var failure = new Failure($"{Hash128.Of("", body)}|{reason}", "", "", reason, Shorten(detail), Instant.Now(time), null, body, false);
+        Telemetry.Failed("", reason);
         return WriteAsync(failure, cancellation);
     }
 

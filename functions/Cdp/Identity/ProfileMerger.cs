@@ -167,18 +167,21 @@ public sealed class ProfileMerger(IRowStore rows, ProfileStore profiles, Identit
     private async Task FoldAsync(ProfileId winner, Absorption absorption, CancellationToken cancellation)
     {
         var loser = (await profiles.FindAsync(absorption.Loser, fresh: true, cancellation))!.Value.Decode();
-        await UpdateAsync(winner, absorption.Loser, cancellation, (document, present) =>
+        var bothIdentified = false;
+        var changed = await UpdateAsync(winner, absorption.Loser, (document, present) =>
         {
             if (present.Folded)
                 return false;
-            var wasIdentified = document.IsIdentified;
+            bothIdentified = document.IsIdentified && loser.IsIdentified;
             document.Absorb(loser);
             document.Absorbing[document.Absorbing.IndexOf(present)] = present with { Folded = true };
             SetState(document, present.MergeId, MergeState.Copying);
-            Telemetry.ProfilesChanged(-1, (document.IsIdentified ? 1 : 0) - (wasIdentified ? 1 : 0) - (loser.IsIdentified ? 1 : 0));
             return true;
-        });
+        }, cancellation);
+        if (!changed)
+            return;
         Telemetry.Merged("copying");
+        Telemetry.ProfilesChanged(loser.IsEmpty ? 0 : -1, bothIdentified ? -1 : 0);
     }
 
     private async Task CopyAsync(ProfileId winner, Absorption absorption, CancellationToken cancellation)
@@ -244,13 +247,13 @@ public sealed class ProfileMerger(IRowStore rows, ProfileStore profiles, Identit
     }
 
     private Task MarkForRefoldAsync(ProfileId winner, ProfileId loser, CancellationToken cancellation) =>
-        UpdateAsync(winner, loser, cancellation, static (document, _) =>
+        UpdateAsync(winner, loser, static (document, _) =>
         {
             if (document.NeedsRefold)
                 return false;
             document.NeedsRefold = true;
             return true;
-        });
+        }, cancellation);
 
     private async Task RepointAsync(ProfileId winner, ProfileId loser, CancellationToken cancellation)
     {
@@ -335,17 +338,19 @@ public sealed class ProfileMerger(IRowStore rows, ProfileStore profiles, Identit
         return count;
     }
 
-    /// <summary>Changes the winner's document while it absorbs the loser; nothing to do once it does not any more.</summary>
-    private async Task UpdateAsync(ProfileId winner, ProfileId loser, CancellationToken cancellation, Func<Profile, Absorption, bool> change)
+    /// <summary>Changes the winner's document while it absorbs the loser. False where there is nothing to change (any more).</summary>
+    private async Task<bool> UpdateAsync(ProfileId winner, ProfileId loser, Func<Profile, Absorption, bool> change, CancellationToken cancellation)
     {
         for (var tries = 0; tries < MostTries; tries++)
         {
             if (await profiles.FindAsync(winner, fresh: true, cancellation) is not { } stored)
-                return;
+                return false;
             var document = stored.Decode();
             var present = document.Absorbing.Find(a => a.Loser == loser);
-            if (present is null || !change(document, present) || await profiles.SaveAsync(document, stored.Version, cancellation))
-                return;
+            if (present is null || !change(document, present))
+                return false;
+            if (await profiles.SaveAsync(document, stored.Version, cancellation))
+                return true;
         }
 
         throw new ConflictException($"Profile {winner} changed {MostTries} times in a row during a merge.");

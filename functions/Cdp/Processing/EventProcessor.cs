@@ -1,3 +1,4 @@
+using System.Text;
 using Cdp.Archive;
 using Cdp.Collect;
 using Cdp.Events;
@@ -17,7 +18,7 @@ namespace Cdp.Processing;
 /// repetition, and the overflow blob is deleted last, when nothing is left to do.
 /// </remarks>
 public sealed class EventProcessor(
-    EventMessageCodec codec, IBlobStore blobs, IdentityResolver resolver, ProfileCommitter committer, RawArchive archive, FailureLog failures)
+    IBlobStore blobs, IdentityResolver resolver, ProfileCommitter committer, RawArchive archive, FailureLog failures)
 {
     /// <summary>From this delivery on a message is taken apart, so that one bad event does not keep its neighbours.</summary>
     public const int AloneFrom = 3;
@@ -34,10 +35,10 @@ public sealed class EventProcessor(
     /// <param name="deliveries">How often it was delivered, this time included.</param>
     public async Task ProcessAsync(string body, long deliveries, CancellationToken cancellation)
     {
-        var message = await codec.DecodeAsync(body, cancellation);
-        var events = new List<Event>(message.Events.Count);
-        foreach (var collected in message.Events)
-            events.Add(Event.Parse(collected.Json, collected.Historical));
+        var collected = await EventMessageCodec.DecodeAsync(body, blobs, cancellation);
+        var events = new List<Event>(collected.Count);
+        foreach (var (json, historical) in collected)
+            events.Add(Event.Parse(json, historical));
 
         if (deliveries >= AloneFrom)
             await ProcessAloneAsync(events, cancellation);
@@ -45,7 +46,7 @@ public sealed class EventProcessor(
             await ProcessTogetherAsync(events, cancellation);
 
         await archive.AppendAsync(events, cancellation);
-        if (message.OverflowBlob is { } blob)
+        if (EventMessageCodec.OverflowBlob(body) is { } blob)
             await blobs.DeleteAsync(ContainerName.Overflow, blob, cancellation);
     }
 
@@ -55,34 +56,34 @@ public sealed class EventProcessor(
     /// </summary>
     public async Task BuryAsync(string body, CancellationToken cancellation)
     {
-        EventMessage message;
+        IReadOnlyList<CollectedEvent> collected;
         try
         {
-            message = await codec.DecodeAsync(body, cancellation);
+            collected = await EventMessageCodec.DecodeAsync(body, blobs, cancellation);
         }
-        catch (Exception exception) when (exception is InvalidDataException or FormatException)
+        catch (FormatException exception)
         {
-            await failures.RecordUndecodableAsync(body, exception.Message, cancellation);
+            await failures.RecordMessageAsync(FailureReason.Undecodable, body, exception.Message, cancellation);
             return;
         }
 
-        var events = new List<Event>(message.Events.Count);
-        foreach (var collected in message.Events)
+        var events = new List<Event>(collected.Count);
+        foreach (var (json, historical) in collected)
         {
             try
             {
-                var e = Event.Parse(collected.Json, collected.Historical);
+                var e = Event.Parse(json, historical);
                 events.Add(e);
                 await BuryAsync(e, cancellation);
             }
             catch (FormatException exception)
             {
-                await failures.RecordUndecodableAsync(System.Text.Encoding.UTF8.GetString(collected.Json.Span), exception.Message, cancellation);
+                await failures.RecordMessageAsync(FailureReason.Undecodable, Encoding.UTF8.GetString(json.Span), exception.Message, cancellation);
             }
         }
 
         await archive.AppendAsync(events, cancellation);
-        if (message.OverflowBlob is { } blob)
+        if (EventMessageCodec.OverflowBlob(body) is { } blob)
             await blobs.DeleteAsync(ContainerName.Overflow, blob, cancellation);
     }
 

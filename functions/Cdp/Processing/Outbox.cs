@@ -34,6 +34,11 @@ public sealed class Outbox(IRowStore rows, IMessageQueue queue, TimeProvider tim
         await rows.CommitAsync(TableName.Profiles, shard, [RowWrite.Delete(key)], cancellation);
     }
 
+    /// <summary>Sends what workers left behind, in all shards. Two sweeps at once only send twice.</summary>
+    public Task SweepAsync(CancellationToken cancellation) =>
+        Parallel.ForAsync(0, ProfileId.Shards, new ParallelOptions { MaxDegreeOfParallelism = 16, CancellationToken = cancellation },
+            async (shard, token) => await SweepAsync(ProfileId.ShardName(shard), token));
+
     /// <summary>Sends what a worker left behind in one shard. Returns how many rows there were.</summary>
     public async Task<int> SweepAsync(string shard, CancellationToken cancellation)
     {

@@ -130,25 +130,27 @@ public sealed partial class AzuriteProcess : IAsyncDisposable
 
     private static async Task<AzuriteProcess> StartAttachedAsync(string script, string[] arguments, CancellationToken cancellation)
     {
-        var process = Process.Start(new ProcessStartInfo("node", ["-e", Attached, script, .. arguments, "--inMemoryPersistence", "--location", Path.GetTempPath()])
+        var node = Process.Start(new ProcessStartInfo("node", ["-e", Attached, script, .. arguments, "--inMemoryPersistence"])
         {
+            WorkingDirectory = Path.GetTempPath(),
             RedirectStandardInput = true,
             RedirectStandardOutput = true,
             RedirectStandardError = true,
+            UseShellExecute = false,
         })!;
         var lines = new AzuriteOutput();
-        process.OutputDataReceived += (_, line) => lines.Add(line.Data);
-        process.ErrorDataReceived += (_, line) => lines.Add(line.Data);
-        process.BeginOutputReadLine();
-        process.BeginErrorReadLine();
+        node.OutputDataReceived += (_, line) => lines.Add(line.Data);
+        node.ErrorDataReceived += (_, line) => lines.Add(line.Data);
+        node.BeginOutputReadLine();
+        node.BeginErrorReadLine();
         while (!lines.Ready)
         {
-            if (process.HasExited)
+            if (node.HasExited)
                 throw Failed(lines);
             await Task.Delay(Poll, TimeProvider.System, cancellation);
         }
 
-        return new AzuriteProcess(process, null, lines.Ports);
+        return new AzuriteProcess(node, null, lines.Ports);
     }
 
     private static async Task<AzuriteProcess> StartDetachedAsync(string script, string[] arguments, string folder, CancellationToken cancellation)
@@ -156,7 +158,11 @@ public sealed partial class AzuriteProcess : IAsyncDisposable
         Directory.CreateDirectory(folder);
         File.Delete(Path.Combine(folder, "azurite.stop"));
         var log = Path.Combine(folder, "azurite.log");
-        var start = new ProcessStartInfo("node", ["-e", Launcher, script, log, .. arguments, "--location", folder]) { RedirectStandardOutput = true };
+        var start = new ProcessStartInfo("node", ["-e", Launcher, script, log, .. arguments, "--location", folder])
+        {
+            RedirectStandardOutput = true,
+            UseShellExecute = false,
+        };
         start.Environment["CDP_AZURITE_HOST"] = Detached;
         using var launcher = Process.Start(start)!;
         var printed = await launcher.StandardOutput.ReadToEndAsync(cancellation);
@@ -165,7 +171,7 @@ public sealed partial class AzuriteProcess : IAsyncDisposable
             throw new EmulatorException("The storage emulator Azurite could not be started; run node --version to see whether Node.js works.");
         while (true)
         {
-            var process = Find(id);
+            var node = Find(id);
             var lines = new AzuriteOutput();
             await using (var stream = new FileStream(log, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete))
             using (var reader = new StreamReader(stream))
@@ -174,11 +180,11 @@ public sealed partial class AzuriteProcess : IAsyncDisposable
                     lines.Add(line);
             }
 
-            if (process is null)
+            if (node is null)
                 throw Failed(lines);
             if (lines.Ready)
-                return new AzuriteProcess(process, folder, lines.Ports);
-            process.Dispose();
+                return new AzuriteProcess(node, folder, lines.Ports);
+            node.Dispose();
             await Task.Delay(Poll, TimeProvider.System, cancellation);
         }
     }

@@ -1,0 +1,216 @@
+using System.Globalization;
+using System.Text.Json;
+using Cdp.Events;
+using Cdp.Identity;
+using Cdp.Ids;
+using Cdp.Problems;
+using Cdp.Sources;
+using Cdp.Stats;
+
+namespace Cdp.Collect;
+
+/// <summary>A call to a collector, as far as it matters here.</summary>
+/// <param name="Type">The type the path names; null for a batch.</param>
+/// <param name="WriteKey">From headers or query; null where the body has to name it.</param>
+/// <param name="Origin">The Origin header of a browser.</param>
+/// <param name="Address">The client's IP address.</param>
+/// <param name="Historical">An import: changes profiles, triggers nothing.</param>
+public readonly record struct CollectCall(
+    EventType? Type, ReadOnlyMemory<byte> Body, string? WriteKey = null, string? Origin = null, string? Address = null, string? UserAgent = null, bool Historical = false);
+
+/// <summary>Why one event of a batch was not taken.</summary>
+/// <param name="MessageId">The sender's, where it has one that is valid.</param>
+public sealed record Rejection(int Index, string? MessageId, ProblemType Type, string Detail);
+
+/// <param name="Accepted">Events that are durably queued.</param>
+public sealed record Collected(int Accepted, IReadOnlyList<Rejection> Rejected);
+
+/// <summary>
+/// Takes events from senders: checks them, writes them into their stored form and queues them. Returns only when what it
+/// accepted is durable.
+/// </summary>
+public sealed class Collector(
+    SourceRegistry sources, SourceRateLimiter limiter, EventQueueWriter queue, IdentityRules rules, TimeProvider time, IdGenerator ids)
+{
+    private static readonly Collected One = new(1, []);
+
+    /// <exception cref="ProblemException">The call as a whole is refused, or none of its events can be taken.</exception>
+    public async Task<Collected> CollectAsync(CollectCall call, CancellationToken cancellation)
+    {
+        var receivedAt = Instant.Now(time);
+        Source? source = null;
+        var events = 1;
+        try
+        {
+            // A wrong key is said first, without a look at the body.
+            if (call.WriteKey is { } key)
+                source = await FindAsync(key, cancellation);
+            Task queued;
+            Collected outcome;
+            var scan = BodyScan.Rent();
+            try
+            {
+                Read(scan, call);
+                events = scan.Count;
+                source ??= await FindAsync(scan.WriteKey, cancellation);
+                Admit(source, call.Origin, events);
+                (queued, outcome) = Enqueue(scan, call, new ServerFacts(source.Id, receivedAt, call.Address, call.UserAgent, call.Historical));
+            }
+            finally
+            {
+                scan.Return();
+            }
+
+            await queued;
+            Telemetry.Received(source.Id, events);
+            Telemetry.Accepted(source.Id, outcome.Accepted);
+            foreach (var rejection in outcome.Rejected)
+                Telemetry.Rejected(source.Id, rejection.Type.Code, 1);
+            return outcome;
+        }
+        catch (AllRejectedException exception)
+        {
+            Telemetry.Received(source!.Id, events);
+            foreach (var rejection in exception.Rejected)
+                Telemetry.Rejected(source.Id, rejection.Type.Code, 1);
+            throw new ProblemException(exception.Problem);
+        }
+        catch (Exception exception)
+        {
+            Telemetry.Received(source?.Id ?? "", events);
+            Telemetry.Rejected(source?.Id ?? "", (exception as ProblemException)?.Problem.Type.Code ?? ProblemType.StorageUnavailable.Code, events);
+            throw;
+        }
+    }
+
+    /// <summary>The source a key is of, for those who ask for its settings.</summary>
+    /// <exception cref="ProblemException">unknown-write-key, source-disabled.</exception>
+    public async Task<Source> FindSourceAsync(string? writeKey, CancellationToken cancellation)
+    {
+        var source = await FindAsync(writeKey, cancellation);
+        return source.Enabled ? source : throw Disabled(source);
+    }
+
+    private void Read(BodyScan scan, in CollectCall call)
+    {
+        // Some editors and libraries put it in front; it is not part of the JSON.
+        var body = WithoutByteOrderMark(call.Body).Span;
+        if (call.Type is { } type)
+            scan.ReadSingle(body, type, rules);
+        else
+            scan.ReadBatch(body, rules);
+    }
+
+    private static ReadOnlyMemory<byte> WithoutByteOrderMark(ReadOnlyMemory<byte> body) =>
+        body.Span.StartsWith("\uFEFF"u8) ? body[3..] : body;
+
+    private async ValueTask<Source> FindAsync(string? writeKey, CancellationToken cancellation)
+    {
+        if (string.IsNullOrEmpty(writeKey))
+            throw new ProblemException(ProblemType.UnknownWriteKey, "The call names no write key: send it as the Basic user name, as a bearer token, or as writeKey.");
+        return await sources.FindAsync(writeKey, cancellation)
+            ?? throw new ProblemException(ProblemType.UnknownWriteKey, "No source has this write key.");
+    }
+
+    private static ProblemException Disabled(Source source) => new(ProblemType.SourceDisabled, $"The source {source.Id} is disabled.");
+
+    private void Admit(Source source, string? origin, int events)
+    {
+        if (!source.Enabled)
+            throw Disabled(source);
+        if (!string.IsNullOrEmpty(origin) && source.Origins is { Count: > 0 } origins && !IsListed(origins, origin))
+            throw new ProblemException(ProblemType.OriginNotAllowed, $"The source {source.Id} takes no events from pages of {origin}.");
+        if (!limiter.TryTake(source, events, out var seconds))
+        {
+            throw new ProblemException(new Problem(ProblemType.RateLimited, string.Create(
+                CultureInfo.InvariantCulture, $"The source {source.Id} takes {source.RateLimit!.EventsPerSecond} events a second. Come back in {seconds} s."), RetryAfterSeconds: seconds));
+        }
+    }
+
+    private static bool IsListed(IReadOnlyList<string> origins, string origin)
+    {
+        for (var i = 0; i < origins.Count; i++)
+        {
+            if (origins[i].Equals(origin, StringComparison.OrdinalIgnoreCase) || origins[i] == "*")
+                return true;
+        }
+
+        return false;
+    }
+
+    private (Task Queued, Collected Outcome) Enqueue(BodyScan scan, in CollectCall call, in ServerFacts facts)
+    {
+        var body = WithoutByteOrderMark(call.Body).Span;
+        using var lines = new ByteBuilder(Math.Min(body.Length, CollectLimits.EventBytes) + 1024);
+        var composer = new EventComposer(scan, facts, ids);
+        List<Rejection>? rejected = null;
+        for (var i = 0; i < scan.Count; i++)
+        {
+            ref var draft = ref scan[i];
+            if (draft.Refused is null)
+                Compose(composer, body, ref draft, lines);
+            if (draft.Refused is { } refused)
+                (rejected ??= []).Add(new Rejection(i, MessageId(draft, body), refused.Type, refused.Detail));
+            if (lines.Length > CollectLimits.StoredBytes)
+                throw new ProblemException(ProblemType.RequestTooLarge, "With the batch's context in each of them the events are too large together. Send them in parts.");
+        }
+
+        if (rejected is null)
+            return (queue.WriteAsync(lines.Written), scan.Count == 1 ? One : new Collected(scan.Count, []));
+        if (rejected.Count == scan.Count)
+            throw AllRejected(scan, call, rejected);
+        return (queue.WriteAsync(lines.Written), new Collected(scan.Count - rejected.Count, rejected));
+    }
+
+    private void Compose(EventComposer composer, ReadOnlySpan<byte> body, ref Draft draft, ByteBuilder lines)
+    {
+        var line = lines.Length;
+        var start = composer.Append(body, draft, lines);
+        if (draft.Identified || draft.HasPrevious)
+            return;
+        // No plain id: an e-mail or an external id may still tell who it is.
+        var stored = Event.Parse(lines.WrittenMemory[start..(lines.Length - 1)]);
+        if (IdentifierExtractor.Extract(stored, rules).Count > 0)
+            return;
+        lines.Truncate(line);
+        draft.Refused = new Refused(ProblemType.NoIdentity, "The event has no usable identifier: a userId, an anonymousId, or an e-mail address in traits.", "");
+    }
+
+    private static string? MessageId(in Draft draft, ReadOnlySpan<byte> body)
+    {
+        if (draft.MessageId.IsEmpty)
+            return null;
+        var reader = new Utf8JsonReader(draft.MessageId.Of(body));
+        reader.Read();
+        return reader.GetString();
+    }
+
+    private static AllRejectedException AllRejected(BodyScan scan, in CollectCall call, List<Rejection> rejected)
+    {
+        var errors = new List<ProblemError>(rejected.Count);
+        var sameType = true;
+        for (var i = 0; i < rejected.Count; i++)
+        {
+            var refused = scan[i].Refused!;
+            var at = call.Type is null ? string.Create(CultureInfo.InvariantCulture, $"batch[{i}]") : "";
+            var path = refused.Path.Length == 0 ? at : at.Length == 0 ? refused.Path : at + "." + refused.Path;
+            errors.Add(new ProblemError(path, refused.Type == ProblemType.EventTooLarge ? "too-large" : refused.Detail));
+            sameType &= refused.Type == rejected[0].Type;
+        }
+
+        if (call.Type is not null)
+            return new AllRejectedException(new Problem(rejected[0].Type, rejected[0].Detail, errors), rejected);
+        // A batch is answered 400 whatever is wrong with its events; 413 would be about the request.
+        var type = sameType && rejected[0].Type.Status == 400 ? rejected[0].Type : ProblemType.InvalidField;
+        var detail = rejected.Count == 1 ? rejected[0].Detail : $"None of the {rejected.Count} events can be taken. The first one: {rejected[0].Detail}";
+        return new AllRejectedException(new Problem(type, detail, errors), rejected);
+    }
+
+    /// <summary>Carries the reasons to the counters.</summary>
+    private sealed class AllRejectedException(Problem problem, IReadOnlyList<Rejection> rejected) : Exception(problem.Detail)
+    {
+        public Problem Problem { get; } = problem;
+
+        public IReadOnlyList<Rejection> Rejected { get; } = rejected;
+    }
+}

@@ -1,0 +1,46 @@
+using System.Text.Json;
+using System.Text.Json.Serialization;
+
+namespace Cdp.Sources;
+
+/// <summary>Where events come from: a shop, an app, a server. Its write keys let senders in.</summary>
+/// <param name="Id"><c>^[a-z0-9][a-z0-9-]{0,62}$</c></param>
+/// <param name="Type">What kind of sender it is, such as <c>http</c>.</param>
+/// <param name="Enabled">Where not, every call is refused as source-disabled.</param>
+/// <param name="Origins">Pages that may send, such as <c>https://shop.example</c>; none listed means any. Calls without an Origin header, from servers and apps, are not concerned.</param>
+/// <param name="FieldRules">Kept for the rules on fields; not read by collectors yet.</param>
+public sealed record Source(
+    string Id,
+    string Name,
+    string Type,
+    bool Enabled,
+    IReadOnlyList<WriteKey> WriteKeys,
+    IReadOnlyList<string>? Origins = null,
+    RateLimit? RateLimit = null,
+    IReadOnlyList<FieldRule>? FieldRules = null,
+    JsonElement? Mapping = null,
+    IReadOnlyList<string>? RequireConsent = null);
+
+/// <summary>A public key that names a source: it is in every page's source code, so it is stored as it is.</summary>
+public sealed record WriteKey(string Key, DateTimeOffset CreatedAt, bool Enabled)
+{
+    private const int PrefixLength = 7;
+
+    /// <summary>Enough to tell keys apart in a list.</summary>
+    [JsonIgnore]
+    public string Prefix => Key.Length <= PrefixLength ? Key : Key[..PrefixLength];
+}
+
+/// <param name="EventsPerSecond">Sustained; a second's worth may come at once.</param>
+/// <param name="Scope"><c>instance</c>: each instance of the app counts for itself.</param>
+public sealed record RateLimit(double EventsPerSecond, string Scope = RateLimit.PerInstance)
+{
+    public const string PerInstance = "instance";
+}
+
+/// <summary>What happens to a field before an event is stored.</summary>
+public sealed record FieldRule(string Path, string Action);
+
+[JsonSourceGenerationOptions(JsonSerializerDefaults.Web, DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull)]
+[JsonSerializable(typeof(Source))]
+internal sealed partial class SourceJson : JsonSerializerContext;

@@ -1,0 +1,35 @@
+using Microsoft.Extensions.Configuration;
+
+namespace CdpFunctions;
+
+/// <summary>The app's own settings, under <c>Cdp</c> (in the environment <c>Cdp__PublicUrl</c> and so on).</summary>
+public sealed record CdpOptions
+{
+    /// <summary>Bytes of a batch request after decompression; 4,000 KB as RudderStack's clients need. The host takes 30 MB at most.</summary>
+    public long MaxBatchBytes { get; init; } = 4_000 * 1024;
+
+    /// <summary>Where clients reach this app, if that is not what requests say: behind a front door or a custom domain.</summary>
+    public Uri? PublicUrl { get; init; }
+
+    /// <exception cref="InvalidOperationException">A setting has a value that cannot be taken.</exception>
+    public static CdpOptions Read(IConfiguration configuration)
+    {
+        var section = configuration.GetSection("Cdp");
+        var options = new CdpOptions();
+        if (section["MaxBatchBytes"] is { Length: > 0 } bytes)
+        {
+            options = long.TryParse(bytes, out var number) && number is > 0 and <= 30_000_000
+                ? options with { MaxBatchBytes = number }
+                : throw new InvalidOperationException("The setting Cdp__MaxBatchBytes is not a number of bytes from 1 to 30,000,000.");
+        }
+
+        if (section["PublicUrl"] is { Length: > 0 } url)
+        {
+            options = Uri.TryCreate(url, UriKind.Absolute, out var uri) && uri.Scheme is "http" or "https"
+                ? options with { PublicUrl = uri }
+                : throw new InvalidOperationException("The setting Cdp__PublicUrl is not an absolute http or https URL.");
+        }
+
+        return options;
+    }
+}

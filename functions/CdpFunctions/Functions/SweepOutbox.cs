@@ -1,0 +1,12 @@
+using Cdp.Processing;
+using Microsoft.Azure.Functions.Worker;
+
+namespace CdpFunctions.Functions;
+
+/// <summary>Sends effects that a worker committed and then died before sending.</summary>
+public sealed class SweepOutbox(Outbox outbox)
+{
+    // Every five minutes: 256 small queries, under ten cents a month when idle.
+    [Function(nameof(SweepOutbox))]
+    public Task Run([TimerTrigger("0 */5 * * * *")] TimerInfo timer, CancellationToken cancellation) => outbox.SweepAsync(cancellation);
+}
