@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using CdpFunctions;
 using CdpFunctions.Local.Emulator;
 using CdpFunctions.Local.Runtime;
 
@@ -18,6 +19,8 @@ try
             Host = host,
             FunctionTypes = typeof(Program).Assembly.GetTypes(),
             Port = settings.Port,
+            ConfigureServices = static (services, configuration) => services.AddCdp(configuration),
+            InitializeAsync = CdpApplication.InitializeAsync,
             ConfigureLogging = StartupText.ConfigureLogging,
         },
         stop.Token);

@@ -12,7 +12,8 @@ namespace CdpFunctions.Local.Emulator;
 /// then the process ends with this one, however this one ends.
 /// </param>
 /// <param name="BlobPort">0 takes a free one, as for the other two.</param>
-public sealed record AzuriteOptions(string? Folder, int BlobPort = 10000, int QueuePort = 10001, int TablePort = 10002)
+/// <param name="ExtraAccounts">Accounts besides the usual one, named <c>account0</c> and so on: storages of their own in one process.</param>
+public sealed record AzuriteOptions(string? Folder, int BlobPort = 10000, int QueuePort = 10001, int TablePort = 10002, int ExtraAccounts = 0)
 {
     public static AzuriteOptions InMemory { get; } = new(null, 0, 0, 0);
 }
@@ -65,8 +66,10 @@ public sealed partial class AzuriteProcess : IAsyncDisposable
 
     public int TablePort { get; }
 
-    public string ConnectionString =>
-        $"DefaultEndpointsProtocol=http;AccountName={Account};AccountKey={Key};BlobEndpoint=http://127.0.0.1:{BlobPort}/{Account};QueueEndpoint=http://127.0.0.1:{QueuePort}/{Account};TableEndpoint=http://127.0.0.1:{TablePort}/{Account};";
+    public string ConnectionString => ConnectionStringOf(Account);
+
+    /// <param name="number">From 0, less than <see cref="AzuriteOptions.ExtraAccounts"/>.</param>
+    public string ExtraConnectionString(int number) => ConnectionStringOf(ExtraAccount(number));
 
     /// <summary>Installs Azurite where needed, starts it, and waits until all three services answer.</summary>
     /// <exception cref="EmulatorException">It can't be installed or started.</exception>
@@ -85,7 +88,7 @@ public sealed partial class AzuriteProcess : IAsyncDisposable
         try
         {
             return options.Folder is null
-                ? await StartAttachedAsync(script, arguments, timeout.Token)
+                ? await StartAttachedAsync(script, arguments, options.ExtraAccounts, timeout.Token)
                 : await StartDetachedAsync(script, arguments, Path.GetFullPath(options.Folder), timeout.Token);
         }
         catch (OperationCanceledException) when (!cancellation.IsCancellationRequested)
@@ -128,10 +131,11 @@ public sealed partial class AzuriteProcess : IAsyncDisposable
         process.Dispose();
     }
 
-    private static async Task<AzuriteProcess> StartAttachedAsync(string script, string[] arguments, CancellationToken cancellation)
+    private static async Task<AzuriteProcess> StartAttachedAsync(string script, string[] arguments, int extraAccounts, CancellationToken cancellation)
     {
         var node = Process.Start(new ProcessStartInfo("node", ["-e", Attached, script, .. arguments, "--inMemoryPersistence"])
         {
+            Environment = { ["AZURITE_ACCOUNTS"] = Accounts(extraAccounts) },
             WorkingDirectory = Path.GetTempPath(),
             RedirectStandardInput = true,
             RedirectStandardOutput = true,
@@ -218,6 +222,15 @@ public sealed partial class AzuriteProcess : IAsyncDisposable
             throw new EmulatorException($"Port {port}, which the storage emulator Azurite needs, is taken by another program; end that program, or set AzureWebJobsStorage to another storage account.", taken);
         }
     }
+
+    private string ConnectionStringOf(string account) =>
+        $"DefaultEndpointsProtocol=http;AccountName={account};AccountKey={Key};BlobEndpoint=http://127.0.0.1:{BlobPort}/{account};QueueEndpoint=http://127.0.0.1:{QueuePort}/{account};TableEndpoint=http://127.0.0.1:{TablePort}/{account};";
+
+    private static string ExtraAccount(int number) => "account" + Text(number);
+
+    // https://github.com/Azure/Azurite#customized-storage-accounts--keys
+    private static string Accounts(int extra) =>
+        string.Join(';', Enumerable.Range(0, extra).Select(ExtraAccount).Prepend(Account).Select(account => $"{account}:{Key}"));
 
     private static string Text(int number) => number.ToString(CultureInfo.InvariantCulture);
 

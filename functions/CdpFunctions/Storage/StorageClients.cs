@@ -13,6 +13,9 @@ public sealed record StorageClients(TableServiceClient Tables, QueueServiceClien
 {
     public const string Setting = "AzureWebJobsStorage";
 
+    /// <summary>The storage is an emulator on this machine.</summary>
+    public bool IsEmulator => Tables.Uri.IsLoopback;
+
     /// <summary>
     /// Reads <c>AzureWebJobsStorage</c> as the host does: a connection string, or for a managed identity <c>:accountName</c>, or
     /// <c>:tableServiceUri</c>, <c>:queueServiceUri</c> and <c>:blobServiceUri</c>; <c>:clientId</c> names a user-assigned identity.

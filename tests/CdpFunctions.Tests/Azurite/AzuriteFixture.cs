@@ -9,10 +9,17 @@ namespace CdpFunctions.Tests.Azurite;
 /// </summary>
 public static class AzuriteFixture
 {
+    private const int Accounts = 500;
+
     private static readonly Lazy<Task<AzuriteProcess>> Shared = new(
-        static () => Task.Run(() => AzuriteProcess.StartAsync(AzuriteOptions.InMemory, Console.WriteLine, CancellationToken.None)));
+        static () => Task.Run(() => AzuriteProcess.StartAsync(AzuriteOptions.InMemory with { ExtraAccounts = Accounts }, Console.WriteLine, CancellationToken.None)));
+
+    private static int taken = -1;
 
     public static async Task<string> ConnectionStringAsync() => (await Shared.Value).ConnectionString;
+
+    /// <summary>A storage account nobody else uses: for a whole app, whose tables and queues have fixed names.</summary>
+    public static async Task<string> NewAccountAsync() => (await Shared.Value).ExtraConnectionString(Interlocked.Increment(ref taken));
 
     public static async Task<IConfiguration> ConfigurationAsync() =>
         new ConfigurationBuilder()

@@ -1,0 +1,62 @@
+using Cdp.Archive;
+using Cdp.Collect;
+using Cdp.Failures;
+using Cdp.Identity;
+using Cdp.Ids;
+using Cdp.Processing;
+using Cdp.Profiles;
+using Cdp.Sources;
+using Cdp.Storage;
+using CdpFunctions.Storage;
+using Microsoft.Extensions.Configuration;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.DependencyInjection.Extensions;
+
+namespace CdpFunctions;
+
+/// <summary>The app's composition: the same in the Functions worker and in the local host.</summary>
+public static class CdpApplication
+{
+    private static readonly StorageNames Names = new();
+
+    /// <summary>Everything the functions ask for. Singletons, because caches and group commits are per process.</summary>
+    public static IServiceCollection AddCdp(this IServiceCollection services, IConfiguration configuration)
+    {
+        services.TryAddSingleton(TimeProvider.System);
+        services.AddSingleton(CdpOptions.Read(configuration));
+
+        services.AddSingleton(_ => StorageClients.Create(configuration));
+        services.AddSingleton<IRowStore>(provider => new TableRowStore(provider.GetRequiredService<StorageClients>().Tables, Names));
+        services.AddSingleton<IMessageQueue>(provider => new StorageMessageQueue(provider.GetRequiredService<StorageClients>().Queues, Names));
+        services.AddSingleton<IBlobStore>(provider => new StorageBlobStore(provider.GetRequiredService<StorageClients>().Blobs, Names));
+
+        services.AddSingleton(provider => new IdGenerator(provider.GetRequiredService<TimeProvider>()));
+        services.AddSingleton(IdentityRules.Default);
+
+        services.AddSingleton<SourceStore>().AddSingleton<SourceRegistry>().AddSingleton<SourceRateLimiter>();
+        services.AddSingleton<EventQueueWriter>().AddSingleton<Collector>();
+
+        services.AddSingleton<ProfileStore>().AddSingleton<IdentityIndex>().AddSingleton<IdentityResolver>().AddSingleton<ProfileMerger>();
+        services.AddSingleton<FailureLog>().AddSingleton<RawArchive>().AddSingleton<Outbox>();
+        services.AddSingleton<ProfileCommitter>().AddSingleton<EventProcessor>().AddSingleton<MergeProcessor>();
+        return services;
+    }
+
+    /// <summary>
+    /// Creates the tables, queues and containers that are missing; on the emulator also a source with write key <c>local</c> and the API key
+    /// <c>local-api-key</c>. In Azure the deployment creates them instead, so that a cold start does not wait for it.
+    /// </summary>
+    public static async Task InitializeAsync(IServiceProvider services, CancellationToken cancellation)
+    {
+        await StorageSetup.CreateAllAsync(services.GetRequiredService<StorageClients>(), Names, cancellation);
+        if (services.GetRequiredService<StorageClients>().IsEmulator)
+            await SeedAsync(services, cancellation);
+    }
+
+    private static async Task SeedAsync(IServiceProvider services, CancellationToken cancellation)
+    {
+        var now = services.GetRequiredService<TimeProvider>().GetUtcNow();
+        var source = new Source("local", "Local development", "http", Enabled: true, [new WriteKey("local", now, Enabled: true)]);
+        await services.GetRequiredService<SourceStore>().PutAsync(source, PutCondition.IsNew, cancellation);
+    }
+}
