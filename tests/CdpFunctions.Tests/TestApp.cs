@@ -42,7 +42,7 @@ public sealed class TestApp : IAsyncDisposable
             .AddInMemoryCollection([new(StorageClients.Setting, connection)])
             .AddInMemoryCollection(settings ?? new Dictionary<string, string?>())
             .Build();
-        var host = await LocalHost.StartAsync(new LocalHostOptions
+        var started = await LocalHost.StartAsync(new LocalHostOptions
         {
             Configuration = configuration,
             Host = HostSettings.Load(AppContext.BaseDirectory),
@@ -56,7 +56,7 @@ public sealed class TestApp : IAsyncDisposable
             InitializeAsync = CdpApplication.InitializeAsync,
             ConfigureLogging = static logging => logging.SetMinimumLevel(LogLevel.None),
         });
-        return new TestApp(host, connection);
+        return new TestApp(started, connection);
     }
 
     /// <summary>Posts JSON to a collector with the local write key.</summary>

@@ -168,7 +168,7 @@ internal static class TableJson
         (JsonTokenType.False, _) => false,
         (JsonTokenType.Number, "Edm.Double") => json.GetDouble(),
         (JsonTokenType.Number, "Edm.Int64") => json.GetInt64(),
-        (JsonTokenType.Number, _) => json.TryGetInt32(out var number) ? number : json.GetDouble(),
+        (JsonTokenType.Number, _) => json.TryGetInt32(out var number) ? (object)number : json.GetDouble(),
         (JsonTokenType.String, "Edm.Binary") => json.GetBytesFromBase64(),
         (JsonTokenType.String, null or "Edm.String") => json.GetString(),
         (JsonTokenType.String, _) => Retype(json.GetString(), type),

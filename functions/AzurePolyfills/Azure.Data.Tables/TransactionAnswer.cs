@@ -5,17 +5,20 @@ using Azure.Core;
 
 namespace Azure.Data.Tables;
 
-/// <summary>One of the answers inside a transaction's multipart answer.</summary>
+/// <summary>
+/// One of the answers inside a transaction's multipart answer. Of a hundred only the ETags are usually looked at, so headers stay
+/// bytes until they are asked for.
+/// </summary>
 internal sealed class TransactionAnswer : Response
 {
-    private readonly List<HttpHeader> headers;
+    private readonly ReadOnlyMemory<byte> head;
     private Stream? content;
 
-    private TransactionAnswer(int status, string reason, List<HttpHeader> headers, ReadOnlyMemory<byte> body)
+    private TransactionAnswer(int status, string reason, ReadOnlyMemory<byte> head, ReadOnlyMemory<byte> body)
     {
         Status = status;
         ReasonPhrase = reason;
-        this.headers = headers;
+        this.head = head;
         // Response.Content wants a MemoryStream that shows its buffer.
         if (!body.IsEmpty)
             content = new MemoryStream(body.ToArray(), 0, body.Length, writable: false, publiclyVisible: true);
@@ -24,6 +27,8 @@ internal sealed class TransactionAnswer : Response
     public override int Status { get; }
 
     public override string ReasonPhrase { get; }
+
+    public override bool IsError => Status >= 400;
 
     public override Stream? ContentStream
     {
@@ -34,8 +39,8 @@ internal sealed class TransactionAnswer : Response
     public override string ClientRequestId { get; set; } = "";
 
     /// <summary>
-    /// Reads all answers. A refused transaction has one, whatever the number of actions. Their bodies matter only there, so the
-    /// boundary need not be known: the body of a refusal ends at the next line that starts with two dashes.
+    /// Reads all answers. A refused transaction has one, whatever the number of actions. Bodies matter only there, so the boundary
+    /// need not be known: the body of a refusal ends at the next line that starts with two dashes.
     /// </summary>
     public static List<Response> ReadAll(ReadOnlyMemory<byte> multipart, int expected)
     {
@@ -49,11 +54,13 @@ internal sealed class TransactionAnswer : Response
             rest = rest[(start + 9)..];
             var line = Line(ref rest);
             var status = int.Parse(line[..3], NumberStyles.None, CultureInfo.InvariantCulture);
-            var reason = line.Length > 4 ? Encoding.ASCII.GetString(line[4..]) : "";
-            var fields = new List<HttpHeader>(6);
-            while (Line(ref rest) is { Length: > 0 } header)
-                if (header.IndexOf((byte)':') is > 0 and var colon)
-                    fields.Add(new HttpHeader(Encoding.ASCII.GetString(header[..colon]), Encoding.ASCII.GetString(header[(colon + 1)..].Trim((byte)' '))));
+            var reason = line.Length <= 4 ? "" : line[4..].SequenceEqual("No Content"u8) ? "No Content" : Encoding.ASCII.GetString(line[4..]);
+            var headers = rest;
+            while (!Line(ref rest).IsEmpty)
+            {
+                // The empty line ends the headers.
+            }
+
             var body = ReadOnlyMemory<byte>.Empty;
             if (status >= 400)
             {
@@ -61,7 +68,7 @@ internal sealed class TransactionAnswer : Response
                 body = end < 0 ? rest : rest[..end];
             }
 
-            answers.Add(new TransactionAnswer(status, reason, fields, body));
+            answers.Add(new TransactionAnswer(status, reason, headers[..(headers.Length - rest.Length)], body));
         }
     }
 
@@ -71,11 +78,13 @@ internal sealed class TransactionAnswer : Response
 
     protected override bool TryGetHeader(string name, [NotNullWhen(true)] out string? value)
     {
-        foreach (var header in headers)
+        var rest = head;
+        while (Line(ref rest) is { Length: > 0 } line)
         {
-            if (string.Equals(header.Name, name, StringComparison.OrdinalIgnoreCase))
+            var colon = line.IndexOf((byte)':');
+            if (colon == name.Length && Ascii.EqualsIgnoreCase(line[..colon], name))
             {
-                value = header.Value;
+                value = Encoding.ASCII.GetString(line[(colon + 1)..].Trim((byte)' '));
                 return true;
             }
         }
@@ -92,7 +101,12 @@ internal sealed class TransactionAnswer : Response
 
     protected override bool ContainsHeader(string name) => TryGetHeader(name, out _);
 
-    protected override IEnumerable<HttpHeader> EnumerateHeaders() => headers;
+    protected override IEnumerable<HttpHeader> EnumerateHeaders()
+    {
+        foreach (var line in Encoding.ASCII.GetString(head.Span).Split("\r\n", StringSplitOptions.RemoveEmptyEntries))
+            if (line.IndexOf(':', StringComparison.Ordinal) is > 0 and var colon)
+                yield return new HttpHeader(line[..colon], line[(colon + 1)..].Trim());
+    }
 
     private static ReadOnlySpan<byte> Line(ref ReadOnlyMemory<byte> rest)
     {

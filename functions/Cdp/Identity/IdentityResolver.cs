@@ -161,7 +161,9 @@ public sealed class IdentityResolver(IdentityIndex index, ProfileStore profiles,
             if (!merges.Exists(m => m.Second == other.Id))
             {
                 var linked = attempt.Identifiers[Array.IndexOf(attempt.Holders, other)];
-                merges.Add(new MergeRequest(ids.Next("mrg_"), top.Id, other.Id, topIdentifier, linked, attempt.Event.MessageId, Instant.Now(time)));
+                merges.Add(new MergeRequest(
+                    ids.Next("mrg_"), top.Id, other.Id, topIdentifier, linked, attempt.LedTo(other),
+                    attempt.Event.Timestamp, attempt.Event.SourceId, attempt.Event.MessageId, Instant.Now(time)));
             }
         }
 
@@ -275,6 +277,18 @@ public sealed class IdentityResolver(IdentityIndex index, ProfileStore profiles,
             }
 
             return own;
+        }
+
+        public List<Identifier> LedTo(Holder holder)
+        {
+            var led = new List<Identifier>();
+            for (var i = 0; i < Identifiers.Count; i++)
+            {
+                if (Holders[i]?.Id == holder.Id)
+                    led.Add(Identifiers[i]);
+            }
+
+            return led;
         }
 
         public Resolution Result(ProfileId profile, IReadOnlyList<Identifier> identifiers, IReadOnlyList<MergeRequest> merges) =>

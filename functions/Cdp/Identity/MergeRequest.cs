@@ -8,8 +8,22 @@ namespace Cdp.Identity;
 /// <summary>A message of the <c>merges</c> queue: two profiles were shown to be the same person.</summary>
 /// <param name="LinkedBy">The identifier of the message that led to <paramref name="First"/>.</param>
 /// <param name="LinkedTo">The identifier of the message that led to <paramref name="Second"/>.</param>
+/// <param name="Seen">
+/// The identifiers of the message that were not the first profile's. Its document, which has the event, could not note that they were
+/// seen; the merged one does.
+/// </param>
+/// <param name="At">When the merge was asked for.</param>
 public sealed record MergeRequest(
-    string MergeId, ProfileId First, ProfileId Second, Identifier LinkedBy, Identifier LinkedTo, string MessageId, Instant At)
+    string MergeId,
+    ProfileId First,
+    ProfileId Second,
+    Identifier LinkedBy,
+    Identifier LinkedTo,
+    IReadOnlyList<Identifier> Seen,
+    Instant SeenAt,
+    string SourceId,
+    string MessageId,
+    Instant At)
 {
     public string ToJson() => JsonSerializer.Serialize(this, MergeRequestJson.Default.MergeRequest);
 

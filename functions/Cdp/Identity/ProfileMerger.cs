@@ -68,6 +68,13 @@ public sealed class ProfileMerger(IRowStore rows, ProfileStore profiles, Identit
                 return MergeProgress.Postponed;
 
             var absorption = winner.Document.Absorbing.Find(a => a.Loser == loser.Id);
+            if (absorption is null && winner.Document.Merges.Exists(m => m.Loser == loser.Id && m.State != MergeState.Undone))
+            {
+                // The loser was read before another run of this merge fenced it, the winner after that run was done. To reserve once
+                // more would fold the loser in twice.
+                continue;
+            }
+
             if (absorption is null || !Reserves(absorption, loser.Document))
             {
                 if (absorption is not null)
@@ -148,7 +155,31 @@ public sealed class ProfileMerger(IRowStore rows, ProfileStore profiles, Identit
                 break;
         }
 
+        await SeeAsync(request, winner, cancellation);
         return MergeProgress.Done;
+    }
+
+    /// <summary>
+    /// The message that linked the two carried identifiers of the other one. Several messages may have asked for the same merge; each brings
+    /// its own sightings.
+    /// </summary>
+    private async Task SeeAsync(MergeRequest request, ProfileId winner, CancellationToken cancellation)
+    {
+        for (var tries = 0; tries < MostTries; tries++)
+        {
+            var (_, document, version) = await profiles.FollowAsync(winner, fresh: true, cancellation);
+            var changed = false;
+            foreach (var identifier in request.Seen)
+            {
+                if (document is not null && document.Owns(identifier))
+                    changed |= document.See(new OwnedIdentifier(identifier, request.SeenAt, request.SeenAt, request.SourceId, request.MessageId));
+            }
+
+            if (!changed || await profiles.SaveAsync(document!, version, cancellation))
+                return;
+        }
+
+        throw new ConflictException($"Profile {winner} changed {MostTries} times in a row after merge {request.MergeId}.");
     }
 
     /// <summary>One whose fence stands. Another worker may be between steps 1 and 2 of a second merge into the same winner.</summary>

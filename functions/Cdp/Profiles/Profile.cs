@@ -132,13 +132,19 @@ public sealed class Profile(ProfileId id)
             Decisions.RemoveAt(0);
     }
 
-    private void See(OwnedIdentifier seen)
+    /// <summary>Notes that an identifier of this profile was seen. False where that is nothing new.</summary>
+    public bool See(OwnedIdentifier seen)
     {
         var index = Identifiers.FindIndex(i => i.Identifier == seen.Identifier);
         if (index < 0)
+        {
             Identifiers.Add(seen);
-        else
-            Identifiers[index] = Identifiers[index].With(seen);
+            return true;
+        }
+
+        var before = Identifiers[index];
+        Identifiers[index] = before.With(seen);
+        return Identifiers[index] != before;
     }
 
     private void Set(string name, in Trait trait)

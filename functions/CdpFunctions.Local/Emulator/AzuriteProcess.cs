@@ -32,7 +32,7 @@ public sealed partial class AzuriteProcess : IAsyncDisposable
         const [script, log, ...rest] = process.argv.slice(1);
         const out = require('fs').openSync(log, 'w');
         const child = require('child_process').spawn(process.execPath, ['-e', process.env.CDP_AZURITE_HOST, script, ...rest],
-          { detached: true, stdio: ['ignore', out, out] });
+          { detached: true, windowsHide: true, stdio: ['ignore', out, out] });
         child.unref();
         console.log(child.pid);
         """;
@@ -55,10 +55,11 @@ public sealed partial class AzuriteProcess : IAsyncDisposable
     {
         this.process = process;
         this.folder = folder;
+        ProcessId = process.Id;
         (BlobPort, QueuePort, TablePort) = (ports[0], ports[1], ports[2]);
     }
 
-    public int ProcessId => process.Id;
+    public int ProcessId { get; }
 
     public int BlobPort { get; }
 

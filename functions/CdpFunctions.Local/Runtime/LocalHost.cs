@@ -197,8 +197,8 @@ public sealed class LocalHost : IAsyncDisposable
     {
         var service = connections.Get(trigger.Connection, function.Name);
         var name = SettingExpression.Resolve(trigger.QueueName, _options.Configuration, function.Name);
-        var listener = new QueueListener(
-            function, service.GetQueueClient(name), service.GetQueueClient(name + "-poison"), _options.Host.Queues, lease, _running, scopes, logger);
+        var poison = QueueListener.PoisonName(name) is { } poisonName ? service.GetQueueClient(poisonName) : null;
+        var listener = new QueueListener(function, service.GetQueueClient(name), poison, _options.Host.Queues, lease, _running, scopes, logger);
         _queues.Add(listener);
         _starters.Add(function.Name, input => _running.Run(() => listener.InvokeAsync(AdminFunctions.Message(input))));
     }

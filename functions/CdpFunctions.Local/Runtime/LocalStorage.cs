@@ -8,7 +8,7 @@ namespace CdpFunctions.Local.Runtime;
 /// </summary>
 internal sealed class LocalStorage : IAsyncDisposable
 {
-    /// <summary>The folder of the emulator's data, under the folder of local.settings.json or else the current one.</summary>
+    /// <summary>The folder of the emulator's data, beside local.settings.json where that is in the current folder or above it, else in the current folder.</summary>
     public const string Folder = ".azurite";
 
     private static readonly int[] Ports = [10000, 10001, 10002];
@@ -30,7 +30,9 @@ internal sealed class LocalStorage : IAsyncDisposable
         if (taken.Length > 0)
             throw new LocalHostException($"Port {string.Join(" and ", taken)} is taken, but the storage emulator needs all of 10000 to 10002: stop what listens there.");
 
-        var folder = Path.Combine(Path.GetDirectoryName(settings.Path) ?? Directory.GetCurrentDirectory(), Folder);
+        var current = Directory.GetCurrentDirectory();
+        var folder = Path.Combine(
+            Path.GetDirectoryName(settings.Path) is { } root && current.StartsWith(root, StringComparison.Ordinal) ? root : current, Folder);
         say($"Starting the storage emulator Azurite; its data is in {folder}");
         return new LocalStorage(await AzuriteProcess.StartAsync(new AzuriteOptions(folder), say, cancellationToken));
     }

@@ -11,12 +11,13 @@ namespace CdpFunctions.Local.Runtime;
 /// A message is locked for a short lease that is renewed at half its time while the function runs, so that those of a killed process come
 /// back after at most one lease. After an exception it is hidden for host.json's visibilityTimeout; after the last try, or when it comes
 /// again after a last try that died, its copy goes to <c>{queue}-poison</c> and only then it is deleted: a crash between leaves a duplicate
-/// there, never a loss. The clock here is always the system's, because the service's own clock decides when a lease ends.
+/// there, never a loss. A poison queue has no poison queue of its own (<c>poison</c> is null): its messages are neither hidden anew nor moved;
+/// they come back when their lock ends, and after the last try they stay, unseen by the function, until they expire. The clock here is always the system's, because the service's own clock decides when a lease ends.
 /// </remarks>
 internal sealed partial class QueueListener(
     FunctionDescriptor function,
     QueueClient queue,
-    QueueClient poison,
+    QueueClient? poison,
     QueueSettings settings,
     TimeSpan lease,
     RunningFunctions running,
@@ -26,6 +27,14 @@ internal sealed partial class QueueListener(
     private readonly int _newBatchThreshold = settings.NewBatchThreshold ?? settings.BatchSize / 2;
 
     public string QueueName => queue.Name;
+
+    /// <summary>The name of a queue's poison queue; null where the Functions host gives it none: it is one itself, or its name leaves no room.</summary>
+    public static string? PoisonName(string queueName)
+    {
+        const string suffix = "-poison";
+        const int longestName = 63;
+        return queueName.EndsWith(suffix, StringComparison.OrdinalIgnoreCase) || queueName.Length + suffix.Length > longestName ? null : queueName + suffix;
+    }
 
     /// <summary>Polls until told to stop. Messages in work then are <see cref="RunningFunctions"/>' business.</summary>
     public async Task PollAsync(CancellationToken stop)
@@ -86,6 +95,7 @@ internal sealed partial class QueueListener(
             var succeeded = await invocation;
             if (running.Abandoned.IsCancellationRequested) return;
             if (succeeded) await queue.DeleteMessageAsync(message.MessageId, popReceipt, CancellationToken.None);
+            else if (poison is null) return;
             else if (message.DequeueCount >= settings.MaxDequeueCount) await MoveToPoisonAsync(message, popReceipt);
             else await queue.UpdateMessageAsync(message.MessageId, popReceipt, visibilityTimeout: settings.VisibilityTimeout, cancellationToken: CancellationToken.None);
         }
@@ -136,6 +146,7 @@ internal sealed partial class QueueListener(
 
     private async Task MoveToPoisonAsync(QueueMessage message, string popReceipt)
     {
+        if (poison is null) return;
         try
         {
             await poison.SendMessageAsync(message.Body, cancellationToken: CancellationToken.None);

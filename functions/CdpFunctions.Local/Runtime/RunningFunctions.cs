@@ -11,11 +11,13 @@ internal sealed class RunningFunctions : IDisposable
     private readonly HashSet<Task> _running = [];
     private readonly Lock _lock = new();
 
+    public RunningFunctions() => (Cancelled, Abandoned) = (_cancel.Token, _abandon.Token);
+
     /// <summary>What functions get: signalled when the time for a graceful stop is over.</summary>
-    public CancellationToken Cancelled => _cancel.Token;
+    public CancellationToken Cancelled { get; }
 
     /// <summary>Signalled when nothing must be done any more, not even for functions that end now.</summary>
-    public CancellationToken Abandoned => _abandon.Token;
+    public CancellationToken Abandoned { get; }
 
     public Task Run(Func<Task> function)
     {

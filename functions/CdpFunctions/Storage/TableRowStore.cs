@@ -67,7 +67,7 @@ public sealed class TableRowStore : IRowStore
                 _ => await client.DeleteEntityAsync(partition, write.Key, ETagOf(write), cancellation),
             };
             // The client returns the answer to the deletion of a row that is gone instead of throwing it.
-            if (response.IsError)
+            if (response.Status == 404)
                 throw new RequestFailedException(response);
             return CommitResult.Done([write.Kind == RowWriteKind.Delete ? null : Version(response)]);
         }
@@ -121,6 +121,7 @@ public sealed class TableRowStore : IRowStore
 
     private static TableEntity Entity(string partition, RowWrite write)
     {
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(write.Data.Length, StorageLimits.RowBytes);
         var entity = new TableEntity(partition, write.Key);
         var rest = write.Data;
         for (var i = 0; !rest.IsEmpty; i++)

@@ -50,6 +50,14 @@ public sealed class LocalProcessTests : IDisposable
         await FailAsync([("AzureWebJobsStorage", "nonsense")], null));
 
     [Fact]
+    public async Task Start_NodeMissing_OneSentence()
+    {
+        // Where an emulator runs already, Node is not needed.
+        if (Array.Exists([10000, 10001, 10002], LocalPorts.IsListening)) return;
+        Assert.StartsWith("Node.js is not installed;", await FailAsync([("AzureWebJobsStorage", LocalSettings.DevelopmentStorage), ("PATH", _folder.FullName)], null), StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task Start_StorageUnreachable_OneSentence()
     {
         var closed = $"http://127.0.0.1:{LocalProcess.FreePort()}/devstoreaccount1";

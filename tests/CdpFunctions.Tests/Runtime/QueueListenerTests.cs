@@ -99,19 +99,44 @@ public sealed class QueueListenerTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Message_OfAPoisonQueue_ComesBackAfterItsLockAndIsNeverMoved()
+    {
+        await _poison.CreateIfNotExistsAsync();
+        await _poison.SendMessageAsync("bad");
+        var options = await OptionsAsync<Throwing>(
+            new QueueSettings { Base64Messages = false, MaxDequeueCount = 2, VisibilityTimeout = TimeSpan.FromHours(1), MaxPollingInterval = PollingBackoff.Minimum },
+            lease: "00:00:01",
+            queue: _poison.Name);
+        await using (await LocalHost.StartAsync(options))
+        {
+            Assert.Equal("try 1", await _journal.ReadAsync());
+            Assert.Equal("try 2", await _journal.ReadAsync());
+        }
+        // The third try is taken by hand once the lock ended, so the host can't have moved or deleted anything.
+        QueueMessage[] left = [];
+        await UntilAsync(async () => (left = await _poison.ReceiveMessagesAsync()).Length == 1);
+        Assert.Equal(3, left[0].DequeueCount);
+        var poisonOfPoison = new QueueClient(_storage, _poison.Name + "-poison");
+        Assert.False(await poisonOfPoison.ExistsAsync());
+    }
+
+    [Fact]
     public async Task Message_ProcessDies_ComesBackAfterTheLease()
     {
         await _queue.SendMessageAsync("once more");
-        var options = await OptionsAsync<Waiting>(new QueueSettings { Base64Messages = false, MaxPollingInterval = PollingBackoff.Minimum });
+        var options = await OptionsAsync<Waiting>(new QueueSettings { Base64Messages = false, MaxPollingInterval = PollingBackoff.Minimum }, lease: "00:00:03");
         await KillAsync(options, "try 1");
-        QueueMessage[] locked = await _queue.ReceiveMessagesAsync();
-        Assert.Empty(locked);
-
         var next = await LocalHost.StartAsync(options);
         Assert.Equal("try 2", await _journal.ReadAsync());
         _journal.Gate.SetResult();
         await next.DisposeAsync();
         Assert.Equal(0, await CountAsync(_queue));
+
+        // All by the storage's clock, which tells whole seconds.
+        var (first, second) = (_journal.Messages[0], _journal.Messages[1]);
+        Assert.Equal(first.MessageId, second.MessageId);
+        var fetchedAgain = second.NextVisibleOn - TimeSpan.FromSeconds(3);
+        Assert.True(fetchedAgain + TimeSpan.FromSeconds(1) >= first.NextVisibleOn, $"locked until {first.NextVisibleOn}, fetched at {fetchedAgain}");
     }
 
     [Fact]
@@ -119,13 +144,13 @@ public sealed class QueueListenerTests : IAsyncLifetime
     {
         await _queue.SendMessageAsync("long");
         var host = await LocalHost.StartAsync(await OptionsAsync<Waiting>(
-            new QueueSettings { Base64Messages = false, MaxPollingInterval = PollingBackoff.Minimum, BatchSize = 1, NewBatchThreshold = 1 }, lease: "00:00:02"));
+            new QueueSettings { Base64Messages = false, MaxPollingInterval = PollingBackoff.Minimum, BatchSize = 1, NewBatchThreshold = 1 }, lease: "00:00:03"));
         Assert.Equal("try 1", await _journal.ReadAsync());
 
-        // A second message that is sent now and becomes visible after two leases tells that the time has passed, by the storage's clock.
-        await _queue.SendMessageAsync("later", visibilityTimeout: TimeSpan.FromSeconds(5), timeToLive: null);
+        // A second message, visible after more than two leases, tells that the time has passed.
+        await _queue.SendMessageAsync("later", visibilityTimeout: TimeSpan.FromSeconds(7), timeToLive: null);
         Assert.Equal("try 1", await _journal.ReadAsync());
-        Assert.True(_journal.IsEmpty);
+        Assert.NotEqual(_journal.Messages[0].MessageId, _journal.Messages[1].MessageId);
         _journal.Gate.SetResult();
         await host.DisposeAsync();
         Assert.True(_journal.IsEmpty);
@@ -136,14 +161,29 @@ public sealed class QueueListenerTests : IAsyncLifetime
     public async Task Messages_UpToBatchSizePlusThreshold_RunAtOnce()
     {
         for (var i = 0; i < 10; i++) await _queue.SendMessageAsync($"m{i}");
-        var host = await StartAsync<Waiting>(new QueueSettings { Base64Messages = false, BatchSize = 4, NewBatchThreshold = 2, MaxPollingInterval = PollingBackoff.Minimum });
-        for (var i = 0; i < 4; i++) Assert.Equal("try 1", await _journal.ReadAsync());
-        QueueMessage[] untouched = await _queue.ReceiveMessagesAsync(maxMessages: 32, visibilityTimeout: TimeSpan.FromSeconds(1));
-        Assert.Equal(6, untouched.Length);
-        _journal.Gate.SetResult();
-        for (var i = 4; i < 10; i++) Assert.StartsWith("try ", await _journal.ReadAsync(), StringComparison.Ordinal);
+        var host = await StartAsync<OneByOne>(new QueueSettings { Base64Messages = false, BatchSize = 4, NewBatchThreshold = 2, MaxPollingInterval = PollingBackoff.Minimum });
+        await ReadAsync(4);
+        Assert.Equal(6, await CountVisibleAsync());
+        _journal.Turnstile.Release(2);
+        await ReadAsync(4);
+        Assert.Equal(2, await CountVisibleAsync());
+        Assert.True(_journal.IsEmpty);
+        _journal.Turnstile.Release(10);
+        await ReadAsync(2);
         await host.DisposeAsync();
         Assert.Equal(0, await CountAsync(_queue));
+
+        async Task ReadAsync(int runs)
+        {
+            for (var i = 0; i < runs; i++) Assert.Equal("run", await _journal.ReadAsync());
+        }
+
+        async Task<int> CountVisibleAsync()
+        {
+            QueueMessage[] visible = await _queue.ReceiveMessagesAsync(maxMessages: 32, visibilityTimeout: TimeSpan.FromSeconds(1));
+            await UntilAsync(async () => ((PeekedMessage[])await _queue.PeekMessagesAsync(maxMessages: 32)).Length == visible.Length);
+            return visible.Length;
+        }
     }
 
     [Fact]
@@ -256,11 +296,22 @@ public sealed class QueueListenerTests : IAsyncLifetime
         }
     }
 
+    private sealed class OneByOne(Journal journal)
+    {
+        [Function("OneByOne")]
+        public async Task Run([QueueTrigger("%TestQueue%")] string message)
+        {
+            journal.Write("run");
+            await journal.Turnstile.WaitAsync();
+        }
+    }
+
     private sealed class Waiting(Journal journal)
     {
         [Function("Waiting")]
         public async Task Run([QueueTrigger("%TestQueue%")] QueueMessage message)
         {
+            lock (journal.Messages) journal.Messages.Add(message);
             journal.Write($"try {message.DequeueCount.ToString(CultureInfo.InvariantCulture)}");
             await journal.Gate.Task;
         }

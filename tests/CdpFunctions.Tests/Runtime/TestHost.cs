@@ -26,6 +26,12 @@ internal sealed class Journal
     /// <summary>Functions that wait here go on once a test opens it.</summary>
     public TaskCompletionSource Gate { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
+    /// <summary>Functions that wait here go on one by one, as a test releases them.</summary>
+    public SemaphoreSlim Turnstile { get; } = new(0);
+
+    /// <summary>The queue messages that functions kept, in order.</summary>
+    public List<Azure.Storage.Queues.Models.QueueMessage> Messages { get; } = [];
+
     public void Write(string entry) => _entries.Writer.TryWrite(entry);
 
     /// <summary>The next entry; fails after a time that no working test needs.</summary>

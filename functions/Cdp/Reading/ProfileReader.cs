@@ -1,0 +1,89 @@
+using Cdp.Identity;
+using Cdp.Problems;
+using Cdp.Profiles;
+
+namespace Cdp.Reading;
+
+/// <summary>A profile as readers see it.</summary>
+/// <param name="Key">What it was asked for by.</param>
+/// <param name="Profile">The document; those of profiles it is just absorbing are folded in, whether the merge has come to that or not.</param>
+/// <param name="Absorbed">Merged profiles part of whose timeline may still be in its old place.</param>
+/// <param name="MergedFrom">The id that was asked for, where a merge has led to another.</param>
+public sealed record FoundProfile(ProfileKey Key, Profile Profile, IReadOnlyList<ProfileId> Absorbed, ProfileId? MergedFrom);
+
+/// <summary>Finds profiles for those who read them.</summary>
+/// <remarks>
+/// Everything is read from the storage, never from a cache: functions that answer HTTP requests and those that process events run in
+/// different instances, which do not see each other's caches.
+/// </remarks>
+public sealed class ProfileReader(IdentityIndex index, ProfileStore profiles, IdentityRules rules)
+{
+    // A second look settles what a merge moved between the index and the document.
+    private const int Looks = 2;
+
+    /// <param name="key">See <see cref="ProfileKey"/>.</param>
+    /// <exception cref="ProblemException">invalid-key or profile-not-found.</exception>
+    public Task<FoundProfile> FindAsync(string key, CancellationToken cancellation) => FindAsync(ProfileKey.Parse(key, rules), cancellation);
+
+    /// <exception cref="ProblemException">invalid-key or profile-not-found.</exception>
+    public Task<FoundProfile> FindAsync(string type, string value, CancellationToken cancellation) =>
+        FindAsync(ProfileKey.Of(type, value, rules), cancellation);
+
+    private async Task<FoundProfile> FindAsync(ProfileKey key, CancellationToken cancellation)
+    {
+        var found = key.Id is { } id
+            ? await FollowAsync(key, id, cancellation)
+            : await FindByIdentifierAsync(key, key.Identifier!.Value, cancellation);
+        return found ?? throw ProfileKey.NotFound();
+    }
+
+    /// <summary>The index may be ahead or stale; the document tells.</summary>
+    private async Task<FoundProfile?> FindByIdentifierAsync(ProfileKey key, Identifier identifier, CancellationToken cancellation)
+    {
+        for (var look = 0; look < Looks; look++)
+        {
+            if (await index.FindAsync(identifier, fresh: true, cancellation) is not { } entry)
+                return null;
+            if (await FollowAsync(key, entry.Profile, cancellation) is { } found && found.Profile.Owns(identifier))
+                return found with { MergedFrom = null };
+        }
+
+        return null;
+    }
+
+    private async Task<FoundProfile?> FollowAsync(ProfileKey key, ProfileId asked, CancellationToken cancellation)
+    {
+        var (id, profile, _) = await profiles.FollowAsync(asked, fresh: true, cancellation);
+        if (profile is null)
+            return null;
+        var absorbed = await AbsorbAsync(profile, cancellation);
+        // Without events and identifiers it is a reservation: a claim, or a merge that may still be refused.
+        return profile.IsEmpty && profile.Identifiers.Count == 0
+            ? null
+            : new FoundProfile(key, profile, absorbed, id == asked ? null : asked);
+    }
+
+    /// <summary>
+    /// From its fence on a merged profile is gone, though its document may not be folded in yet: done here, so that nobody sees a
+    /// person without a past in between. One that is not fenced still lives on its own, and its merge may be taken back.
+    /// </summary>
+    private async Task<IReadOnlyList<ProfileId>> AbsorbAsync(Profile profile, CancellationToken cancellation)
+    {
+        if (profile.Absorbing.Count == 0)
+            return [];
+        var absorbed = new List<ProfileId>();
+        foreach (var absorption in profile.Absorbing)
+        {
+            if (await profiles.FindAsync(absorption.Loser, fresh: true, cancellation) is not { } stored)
+                continue;
+            var loser = stored.Decode();
+            if (loser.MergedInto is null)
+                continue;
+            absorbed.Add(loser.Id);
+            if (!absorption.Folded)
+                profile.Absorb(loser);
+        }
+
+        return absorbed;
+    }
+}

@@ -1,0 +1,133 @@
+using Cdp.Access;
+using Cdp.Problems;
+using Cdp.Reading;
+using Cdp.Sources;
+using Cdp.Storage;
+using CdpFunctions.Http;
+using Microsoft.AspNetCore.Http;
+using Microsoft.Azure.Functions.Worker;
+
+namespace CdpFunctions.Functions;
+
+/// <summary>Sources and their write keys.</summary>
+public sealed class SourceAdmin(ApiAccess access, SourceStore sources, Cursors cursors, TimeProvider time)
+{
+    // Somebody else would have to write between read and write as often as this.
+    private const int MostTries = 10;
+
+    private static readonly string ListScope = Cursors.Scope("sources");
+
+    [Function("PutSource")]
+    public Task<IResult> Put([HttpTrigger(AuthorizationLevel.Anonymous, "put", Route = "v1/sources/{id}")] HttpRequest request, string id) =>
+        access.To(request, Scope.Admin, async () =>
+        {
+            CheckId(id);
+            var body = await JsonBody.ReadObjectAsync(request);
+            var (source, version, created) = await ChangeAsync(
+                id, present => SourceDocument.Read(id, body, present?.WriteKeys ?? []), present => Conditions.Check(request, present), request.HttpContext.RequestAborted);
+            return Document(source, version, created ? StatusCodes.Status201Created : StatusCodes.Status200OK);
+        });
+
+    [Function("GetSource")]
+    public Task<IResult> Get([HttpTrigger(AuthorizationLevel.Anonymous, "get", Route = "v1/sources/{id}")] HttpRequest request, string id) =>
+        access.To(request, Scope.Admin, async () => await sources.GetAsync(id, request.HttpContext.RequestAborted) is var (source, version)
+            ? Document(source, version)
+            : throw NotFound());
+
+    [Function("ListSources")]
+    public Task<IResult> List([HttpTrigger(AuthorizationLevel.Anonymous, "get", Route = "v1/sources")] HttpRequest request) =>
+        access.To(request, Scope.Admin, () => ListQuery.PageAsync(
+            request, cursors, ListScope, parts: 1, after => AllAsync(after?[0], request.HttpContext.RequestAborted), source => [source.Id], SourceDocument.Write));
+
+    [Function("DeleteSource")]
+    public Task<IResult> Delete([HttpTrigger(AuthorizationLevel.Anonymous, "delete", Route = "v1/sources/{id}")] HttpRequest request, string id) =>
+        access.To(request, Scope.Admin, async () =>
+        {
+            string? condition = null;
+            if (request.Headers.IfMatch.Count > 0)
+            {
+                condition = (await sources.GetAsync(id, request.HttpContext.RequestAborted))?.Version;
+                Conditions.Check(request, condition);
+            }
+
+            return await sources.DeleteAsync(id, condition, request.HttpContext.RequestAborted)
+                ? Results.NoContent()
+                : throw Conditions.Failed("The source was changed by somebody else. Read it again and decide anew.");
+        });
+
+    [Function("CreateWriteKey")]
+    public Task<IResult> CreateWriteKey([HttpTrigger(AuthorizationLevel.Anonymous, "post", Route = "v1/sources/{id}/write-keys")] HttpRequest request, string id) =>
+        access.To(request, Scope.Admin, async () =>
+        {
+            var key = new WriteKey(SourceIds.NewWriteKey(), time.GetUtcNow(), Enabled: true);
+            await ChangeAsync(id, present => present is null ? throw NotFound() : present with { WriteKeys = [.. present.WriteKeys, key] }, condition: null, request.HttpContext.RequestAborted);
+            return JsonAnswer.Of(
+                json =>
+                {
+                    json.WriteStartObject();
+                    json.WriteString("writeKey"u8, key.Key);
+                    json.WriteEndObject();
+                },
+                StatusCodes.Status201Created);
+        });
+
+    /// <summary>Disables rather than deletes: which key an old event came by can still be told. The whole key is taken for its prefix too.</summary>
+    [Function("DisableWriteKey")]
+    public Task<IResult> DisableWriteKey(
+        [HttpTrigger(AuthorizationLevel.Anonymous, "delete", Route = "v1/sources/{id}/write-keys/{prefix}")] HttpRequest request, string id, string prefix) =>
+        access.To(request, Scope.Admin, async () =>
+        {
+            if (await sources.GetAsync(id, request.HttpContext.RequestAborted) is not null)
+            {
+                await ChangeAsync(
+                    id,
+                    present => (present ?? throw NotFound()) with
+                    {
+                        WriteKeys = [.. present.WriteKeys.Select(key => key.Prefix == prefix || key.Key == prefix ? key with { Enabled = false } : key)],
+                    },
+                    condition: null, request.HttpContext.RequestAborted);
+            }
+
+            return Results.NoContent();
+        });
+
+    /// <summary>Reads, changes and writes under the version that was read, so that no other change is lost.</summary>
+    private async Task<(Source Source, string Version, bool Created)> ChangeAsync(
+        string id, Func<Source?, Source> change, Action<string?>? condition, CancellationToken cancellation)
+    {
+        for (var tries = 0; tries < MostTries; tries++)
+        {
+            var present = await sources.GetAsync(id, cancellation);
+            condition?.Invoke(present?.Version);
+            var source = change(present?.Source);
+            var result = await sources.PutAsync(source, present is { Version: var version } ? PutCondition.HasVersion(version) : PutCondition.IsNew, cancellation);
+            if (result.Version is { } written)
+                return (source, written, present is null);
+        }
+
+        throw new ConflictException($"The source {id} was changed by others {MostTries} times in a row.");
+    }
+
+    private async IAsyncEnumerable<Source> AllAsync(string? after, [System.Runtime.CompilerServices.EnumeratorCancellation] CancellationToken cancellation)
+    {
+        foreach (var source in await sources.ListAsync(cancellation))
+        {
+            if (after is null || string.CompareOrdinal(source.Id, after) > 0)
+                yield return source;
+        }
+    }
+
+    private static JsonAnswer Document(Source source, string version, int status = StatusCodes.Status200OK) =>
+        JsonAnswer.Of(json => SourceDocument.Write(json, source), status, Conditions.ETag(version));
+
+    private static void CheckId(string id)
+    {
+        if (!SourceIds.IsValid(id))
+        {
+            const string reason = "not lower-case letters, digits and hyphens, at most 63, the first no hyphen, and none of preview, schema, overlap, lookup";
+            throw new ProblemException(new Problem(ProblemType.InvalidField, $"The source's id is {reason}.", [new ProblemError("id", reason)]));
+        }
+    }
+
+    private static ProblemException NotFound() => new(ProblemType.NotFound, "There is no source of this id.");
+}

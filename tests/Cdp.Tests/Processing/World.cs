@@ -1,0 +1,268 @@
+using System.Text;
+using System.Text.Json;
+using Cdp.Archive;
+using Cdp.Collect;
+using Cdp.Events;
+using Cdp.Failures;
+using Cdp.Identity;
+using Cdp.Ids;
+using Cdp.Processing;
+using Cdp.Profiles;
+using Cdp.Sources;
+using Cdp.Storage;
+using Cdp.Tests.Profiles;
+using Cdp.Tests.Storage;
+
+namespace Cdp.Tests.Processing;
+
+/// <summary>One process of the app: its own caches, locks and group commits over the shared storage.</summary>
+public sealed class Worker(FakeStore store, TimeProvider time, Random random, string name)
+{
+    private static readonly AsyncLocal<string?> Acting = new();
+
+    private readonly App app = new(store, time, random);
+
+    /// <summary>The worker whose call the hook of the store sees; null for the test itself.</summary>
+    public static string? Current => Acting.Value;
+
+    public string Name { get; } = name;
+
+    public Task CollectAsync(string body) =>
+        ActAsync(() => app.Collector.CollectAsync(new CollectCall(null, Encoding.UTF8.GetBytes(body), WriteKey: World.WriteKey), CancellationToken.None));
+
+    public Task ProcessAsync(FakeMessage message) => ActAsync(() => message.Queue == QueueName.Events
+        ? app.Processor.ProcessAsync(message.Body, message.DequeueCount, CancellationToken.None)
+        : app.Merges.ProcessAsync(message.Body, CancellationToken.None));
+
+    public Task SweepAsync() => ActAsync(() => app.Outbox.SweepAsync(CancellationToken.None));
+
+    private async Task ActAsync(Func<Task> act)
+    {
+        Acting.Value = Name;
+        await act();
+    }
+
+    private sealed class App
+    {
+        public App(FakeStore store, TimeProvider time, Random random)
+        {
+            var ids = new IdGenerator(time, buffer =>
+            {
+                lock (random)
+                    random.NextBytes(buffer);
+            });
+            var rules = IdentityRules.Default;
+            var profiles = new ProfileStore(store);
+            var index = new IdentityIndex(store, time);
+            var failures = new FailureLog(store, time);
+            Outbox = new Outbox(store, store, time);
+            Collector = new Collector(
+                new SourceRegistry(new SourceStore(store), time), new SourceRateLimiter(time), new EventQueueWriter(store, store, ids), rules, time, ids);
+            Processor = new EventProcessor(
+                store,
+                new IdentityResolver(index, profiles, rules, ids, time),
+                new ProfileCommitter(store, profiles, Outbox, rules, time),
+                new RawArchive(store, ids, time),
+                failures);
+            Merges = new MergeProcessor(new ProfileMerger(store, profiles, index, failures, rules), store);
+        }
+
+        public Collector Collector { get; }
+
+        public EventProcessor Processor { get; }
+
+        public MergeProcessor Merges { get; }
+
+        public Outbox Outbox { get; }
+    }
+}
+
+/// <summary>Storage, workers and a client that sends again what was not acknowledged.</summary>
+public sealed class World
+{
+    public const string WriteKey = "key";
+
+    // A message that is still not done by then would be poisoned.
+    private const int MostDeliveries = 20;
+
+    private readonly Random random;
+    private int workers;
+
+    /// <param name="seed">Decides the ids, and so who wins a merge.</param>
+    public World(int seed)
+    {
+        random = new Random(seed);
+        Store = new FakeStore(Time);
+        Worker = NewWorker();
+    }
+
+    public SettableTime Time { get; } = new(TestStart);
+
+    public static DateTimeOffset TestStart { get; } = new(2026, 3, 4, 5, 6, 7, TimeSpan.Zero);
+
+    public FakeStore Store { get; }
+
+    public Worker Worker { get; private set; }
+
+    /// <summary>What broke a worker, other than a simulated crash.</summary>
+    public List<Exception> Errors { get; } = [];
+
+    public static async Task<World> CreateAsync(int seed)
+    {
+        var world = new World(seed);
+        var source = new Source("web", "Web", "http", Enabled: true, [new WriteKey(WriteKey, TestStart, Enabled: true)]);
+        await new SourceStore(world.Store).PutAsync(source, PutCondition.IsNew, CancellationToken.None);
+        return world;
+    }
+
+    public Worker NewWorker() => new(Store, Time, random, $"w{++workers}");
+
+    /// <summary>The process died; another one takes its place.</summary>
+    public void ReplaceWorker() => Worker = NewWorker();
+
+    public async Task SendAsync(string body)
+    {
+        for (var tries = 0; ; tries++)
+        {
+            try
+            {
+                await Worker.CollectAsync(body);
+                return;
+            }
+            catch (SimulatedCrashException) when (tries < 5)
+            {
+                ReplaceWorker();
+            }
+        }
+    }
+
+    /// <summary>Works all queues off, sweeps the outbox, and so on until nothing is left.</summary>
+    public async Task DrainAsync()
+    {
+        do
+        {
+            while (Next() is { } message)
+                await DeliverAsync(message);
+            Time.Advance(TimeSpan.FromMinutes(2));
+            await SweepAsync();
+        }
+        while (Store.Messages(QueueName.Events).Count + Store.Messages(QueueName.Merges).Count > 0);
+    }
+
+    public FakeMessage? Next() => Store.Receive(QueueName.Events) ?? Store.Receive(QueueName.Merges);
+
+    public async Task DeliverAsync(FakeMessage message)
+    {
+        if (message.DequeueCount > MostDeliveries)
+            throw new InvalidOperationException($"A message would be poisoned: {message.Body}. {string.Join(" | ", Errors)}");
+        try
+        {
+            await Worker.ProcessAsync(message);
+            Store.Delete(message);
+        }
+        catch (SimulatedCrashException)
+        {
+            ReplaceWorker();
+            Store.Release(message);
+        }
+        catch (Exception error) when (error is not InvalidOperationException)
+        {
+            Errors.Add(error);
+            if (Contains<SimulatedCrashException>(error))
+                ReplaceWorker();
+            Store.Release(message);
+        }
+    }
+
+    private async Task SweepAsync()
+    {
+        try
+        {
+            await Worker.SweepAsync();
+        }
+        catch (SimulatedCrashException)
+        {
+            ReplaceWorker();
+            await SweepAsync();
+        }
+    }
+
+    private static bool Contains<T>(Exception error)
+        where T : Exception =>
+        error is T || (error is AggregateException several && several.InnerExceptions.Any(Contains<T>)) || (error.InnerException is { } inner && Contains<T>(inner));
+
+    /// <summary>
+    /// The whole state, with profile ids replaced by what is in the profile, so that two runs can be compared; checks on the way that rows fit together.
+    /// </summary>
+    public string Describe()
+    {
+        var rows = Store.Snapshot();
+        var documents = rows.Where(r => r.Table == TableName.Profiles && r.Key.StartsWith("p|", StringComparison.Ordinal))
+            .Select(r => ProfileCodec.Decode(new ProfileId(r.Key[2..]), r.Data)).ToDictionary(p => p.Id);
+        var text = new StringBuilder();
+        var live = documents.Values.Where(p => p.MergedInto is null && !(p.IsEmpty && p.Identifiers.Count == 0)).ToList();
+        foreach (var description in live.Select(p => DescribeProfile(p, rows)).Order(StringComparer.Ordinal))
+            text.AppendLine(description);
+
+        foreach (var gone in documents.Values.Where(p => p.MergedInto is not null))
+            Assert.DoesNotContain(rows, r => r.Table == TableName.Profiles && (r.Key.StartsWith($"e|{gone.Id}", StringComparison.Ordinal) || (r.Key.StartsWith("m|", StringComparison.Ordinal) && r.Key.EndsWith(gone.Id.Value, StringComparison.Ordinal))));
+        Assert.DoesNotContain(rows, r => r.Key.StartsWith("o|", StringComparison.Ordinal));
+
+        foreach (var row in rows.Where(r => r.Table == TableName.Identities))
+        {
+            using var data = JsonDocument.Parse(row.Data);
+            var id = new ProfileId(data.RootElement.GetProperty("profile").GetString()!);
+            while (documents.TryGetValue(id, out var document) && document.MergedInto is { } winner)
+                id = winner;
+            var identifier = new Identifier(row.Key[..row.Key.IndexOf('|', StringComparison.Ordinal)], data.RootElement.GetProperty("value").GetString()!);
+            Assert.True(documents.TryGetValue(id, out var owner) && owner.Owns(identifier), $"{identifier} leads to {id}, which does not own it");
+        }
+
+        var owners = live.SelectMany(p => p.Identifiers.Select(i => i.Identifier)).ToList();
+        Assert.Equal(owners.Count, owners.Distinct().Count());
+        foreach (var failure in rows.Where(r => r.Table == TableName.Failures).Select(r => r.Key).Order(StringComparer.Ordinal))
+            text.AppendLine("failure " + failure);
+        var archived = Store.Blobs(ContainerName.Raw).Values
+            .SelectMany(b => Encoding.UTF8.GetString(b).Split('\n', StringSplitOptions.RemoveEmptyEntries))
+            .Select(line => Event.Parse(Encoding.UTF8.GetBytes(line)).MessageId).ToHashSet(StringComparer.Ordinal);
+        text.AppendLine("archived " + string.Join(' ', archived.Order(StringComparer.Ordinal)));
+        Assert.Empty(Store.Blobs(ContainerName.Overflow));
+        return text.ToString();
+    }
+
+    private static string DescribeProfile(Profile profile, IReadOnlyList<FakeRow> rows)
+    {
+        Assert.Empty(profile.Absorbing);
+        Assert.False(profile.NeedsRefold);
+        var events = rows.Where(r => r.Table == TableName.Profiles && r.Key.StartsWith($"e|{profile.Id}|", StringComparison.Ordinal))
+            .Select(r => EventRow.Decode(profile.Id, r.Data).Event).ToList();
+        var markers = rows.Where(r => r.Table == TableName.Profiles && r.Key.StartsWith("m|", StringComparison.Ordinal) && r.Key.EndsWith(profile.Id.Value, StringComparison.Ordinal))
+            .Select(r => r.Key).ToHashSet(StringComparer.Ordinal);
+        Assert.Equal(events.Select(e => ProfileRows.Marker(profile.Id, e.MessageKey)).ToHashSet(StringComparer.Ordinal), markers);
+        Assert.Equal(events.Count, profile.EventCount);
+        return ProfileDump.Of(profile) + "timeline " + string.Join(' ', events.Select(e => $"{e.Timestamp}/{e.MessageId}/{e.ContentHash:x}").Order(StringComparer.Ordinal));
+    }
+}
+
+/// <summary>A clock that stands still until it is told.</summary>
+public sealed class SettableTime(DateTimeOffset start) : TimeProvider
+{
+    private readonly Lock gate = new();
+    private DateTimeOffset now = start;
+
+    public override DateTimeOffset GetUtcNow()
+    {
+        lock (gate)
+            return now;
+    }
+
+    public override long GetTimestamp() => GetUtcNow().Ticks;
+
+    public override long TimestampFrequency => TimeSpan.TicksPerSecond;
+
+    public void Advance(TimeSpan span)
+    {
+        lock (gate)
+            now += span;
+    }
+}
