@@ -1,3 +1,4 @@
+using Cdp.Access;
 using Cdp.Archive;
 using Cdp.Collect;
 using Cdp.Failures;
@@ -5,8 +6,11 @@ using Cdp.Identity;
 using Cdp.Ids;
 using Cdp.Processing;
 using Cdp.Profiles;
+using Cdp.Reading;
 using Cdp.Sources;
+using Cdp.Stats;
 using Cdp.Storage;
+using CdpFunctions.Http;
 using CdpFunctions.Storage;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
@@ -38,7 +42,13 @@ public static class CdpApplication
 
         services.AddSingleton<ProfileStore>().AddSingleton<IdentityIndex>().AddSingleton<IdentityResolver>().AddSingleton<ProfileMerger>();
         services.AddSingleton<FailureLog>().AddSingleton<RawArchive>().AddSingleton<Outbox>();
+        services.AddSingleton<RecentCommits>();
         services.AddSingleton<ProfileCommitter>().AddSingleton<EventProcessor>().AddSingleton<MergeProcessor>();
+
+        services.AddSingleton<ApiKeyStore>().AddSingleton<ApiKeyRing>().AddSingleton<ApiAccess>();
+        services.AddSingleton<Cursors>().AddSingleton<ProfileReader>().AddSingleton<TimelineReader>().AddSingleton<MessageStatusReader>();
+        services.AddSingleton<FailureRedriver>();
+        services.AddSingleton<StatsRecorder>().AddSingleton<StatsReader>().AddHostedService<StatsService>();
         return services;
     }
 
@@ -58,5 +68,7 @@ public static class CdpApplication
         var now = services.GetRequiredService<TimeProvider>().GetUtcNow();
         var source = new Source("local", "Local development", "http", Enabled: true, [new WriteKey("local", now, Enabled: true)]);
         await services.GetRequiredService<SourceStore>().PutAsync(source, PutCondition.IsNew, cancellation);
+        var key = ApiKey.Create("local", "Local development", "local-api-key", [Scope.Admin], now);
+        await services.GetRequiredService<ApiKeyStore>().AddAsync(key, cancellation);
     }
 }

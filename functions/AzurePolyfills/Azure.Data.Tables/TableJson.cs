@@ -1,6 +1,5 @@
 using System.Globalization;
 using System.Text;
-using System.Text.Encodings.Web;
 using System.Text.Json;
 using Azure.Storage;
 
@@ -11,12 +10,9 @@ internal static class TableJson
 {
     private const string TypeSuffix = "@odata.type";
 
-    private static readonly JsonWriterOptions WriterOptions = new()
-    {
-        // The bodies are never part of a page. Validation would only check this class.
-        Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
-        SkipValidation = true,
-    };
+    // The default encoder, as in the official client: it writes ASCII only, and that matters, because Azurite decodes a body chunk by
+    // chunk and would break a character that stands across two. Validation would only check this class.
+    private static readonly JsonWriterOptions WriterOptions = new() { SkipValidation = true };
 
     // Entities of one table have the same few property names: a name is made a string once, not once a row.
     private static readonly string?[] Names = new string?[256];

@@ -9,11 +9,8 @@ public static class CollectLimits
     /// <summary>Events in one request: Segment's limit.</summary>
     public const int BatchEvents = 2_500;
 
-    /// <summary>Body of collectors other than batches: Segment's limit of a batch.</summary>
+    /// <summary>Body of collectors other than <c>/v1/batch</c>, <c>/v1/import</c> and <c>/beacon/v1/batch</c>: Segment's limit of a batch. Those have a setting.</summary>
     public const int RequestBytes = 500 * 1024;
-
-    /// <summary>Default body of <c>/v1/batch</c>, <c>/v1/import</c> and <c>/beacon/v1/batch</c>: RudderStack's limit. Setting <c>Cdp:MaxBatchBytes</c>.</summary>
-    public const int BatchBytes = 4_000 * 1024;
 
     /// <summary>UTF-16 code units, as in the clients' own languages.</summary>
     public const int MessageIdLength = 100;

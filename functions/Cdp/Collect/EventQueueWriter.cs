@@ -139,9 +139,9 @@ public sealed class EventQueueWriter(IMessageQueue queue, IBlobStore blobs, IdGe
             next = Next();
         }
 
+        group.Complete(failure);
         if (next is not null)
             Start(next);
-        group.Complete(failure);
     }
 
     private async Task SendAsync(ByteBuilder lines)

@@ -23,15 +23,15 @@ internal static class JsonPath
             }
 
             if (reader.TokenType == JsonTokenType.PropertyName)
-                steps[^1] = new Step((int)reader.TokenStartIndex + 1, reader.ValueSpan.Length, -1);
-            else if (steps.Count > 0 && steps[^1].Index is var index and >= -1 && steps[^1].IsList)
-                steps[^1] = steps[^1] with { Index = index + 1 };
+                steps[^1] = Step.Member((int)reader.TokenStartIndex + 1, reader.ValueSpan.Length);
+            else if (steps.Count > 0 && steps[^1].IsList)
+                steps[^1] = steps[^1] with { Index = steps[^1].Index + 1 };
             if (reader.TokenStartIndex >= offset)
                 break;
             if (reader.TokenType == JsonTokenType.StartObject)
-                steps.Add(new Step(0, 0, -1));
+                steps.Add(default);
             else if (reader.TokenType == JsonTokenType.StartArray)
-                steps.Add(new Step(-1, 0, -1));
+                steps.Add(Step.List);
         }
 
         return Text(json, steps);
@@ -44,7 +44,7 @@ internal static class JsonPath
         {
             if (step.IsList)
                 path.Append('[').Append(step.Index).Append(']');
-            else if (step.Length > 0 || step.Start > 0)
+            else if (step.Start > 0)
                 path.Append(path.Length > 0 ? "." : "").Append(Encoding.UTF8.GetString(json.Slice(step.Start, step.Length)));
             if (path.Length > Longest)
                 return path.ToString(0, Longest) + "...";
@@ -53,8 +53,11 @@ internal static class JsonPath
         return path.ToString();
     }
 
-    private readonly record struct Step(int Start, int Length, int Index)
+    /// <summary>One level: the name of a member, where it stands in the text, or the index in a list. Neither in front of the first member.</summary>
+    private readonly record struct Step(int Start, int Length, int Index, bool IsList)
     {
-        public bool IsList => Start < 0;
+        public static Step List => new(0, 0, -1, true);
+
+        public static Step Member(int start, int length) => new(start, length, 0, false);
     }
 }

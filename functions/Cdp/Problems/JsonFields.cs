@@ -51,20 +51,23 @@ public sealed class JsonFields
         return number > above && number <= most ? number : RefuseValue<double>(name, $"not above {above} and at most {most}");
     }
 
+    /// <summary>Null too where one of them cannot be taken.</summary>
     public IReadOnlyList<string>? Texts(string name, int most, int longest, bool required = false)
     {
         if (Items(name, most, required) is not { } items)
             return null;
         var texts = new List<string>();
+        var index = 0;
         foreach (var item in items)
         {
             if (TextOf(item) is { } text && text.Length <= longest)
                 texts.Add(text);
             else
-                Refuse($"{name}[{texts.Count}]", $"not a string of at most {longest} characters");
+                Refuse($"{name}[{index}]", $"not a string of at most {longest} characters");
+            index++;
         }
 
-        return texts;
+        return texts.Count == index ? texts : null;
     }
 
     /// <summary>The value as it is.</summary>
@@ -82,12 +85,14 @@ public sealed class JsonFields
         if (Items(name, most, required: false) is not { } items)
             return null;
         var objects = new List<JsonFields>();
+        var index = 0;
         foreach (var item in items)
         {
             if (item.ValueKind == JsonValueKind.Object)
-                objects.Add(new JsonFields(item, $"{path}{name}[{objects.Count}].", errors));
+                objects.Add(new JsonFields(item, $"{path}{name}[{index}].", errors));
             else
-                Refuse($"{name}[{objects.Count}]", "not-an-object");
+                Refuse($"{name}[{index}]", "not-an-object");
+            index++;
         }
 
         return objects;

@@ -91,8 +91,9 @@ internal sealed class LatencyHistogram
     }
 }
 
-/// <summary>What one instance of the app has added to the number of profiles. See <see cref="StatsRows"/>.</summary>
-/// <param name="By">Who wrote last, and <paramref name="Write"/>, its how manieth write: tells a write whose answer got lost.</param>
+/// <summary>A part of the number of profiles. See <see cref="StatsRows"/>.</summary>
+/// <param name="By">The instance that wrote last.</param>
+/// <param name="Write">Which of its writes that was: so it knows a write of its own whose answer got lost.</param>
 internal sealed record StatsTotal(long Profiles, long Identified, string By, long Write);
 
 [JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase, DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingDefault)]

@@ -27,16 +27,22 @@ public sealed class StatsRecorder : IDisposable
     private readonly SemaphoreSlim flushing = new(1, 1);
     private readonly Dictionary<long, Minute> minutes = [];
     private (long Profiles, long Identified) unwritten;
+    private (long Profiles, long Identified) sending;
     private long totalWrites;
 
     public StatsRecorder(IRowStore rows, TimeProvider time)
+        : this(rows, time, Telemetry.Meter)
+    {
+    }
+
+    internal StatsRecorder(IRowStore rows, TimeProvider time, Meter meter)
     {
         this.rows = rows;
         this.time = time;
         Instance = Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(8));
-        listener.InstrumentPublished = static (instrument, listener) =>
+        listener.InstrumentPublished = (instrument, listener) =>
         {
-            if (ReferenceEquals(instrument.Meter, Telemetry.Meter))
+            if (ReferenceEquals(instrument.Meter, meter))
                 listener.EnableMeasurementEvents(instrument);
         };
         listener.SetMeasurementEventCallback<long>((instrument, value, tags, _) => Record(instrument.Name, value, tags));
@@ -184,10 +190,13 @@ public sealed class StatsRecorder : IDisposable
         }
     }
 
+    /// <summary>Adds to a slot that other instances may have chosen too, so this one is read, changed and written under its version.</summary>
     private async Task WriteTotalAsync(CancellationToken cancellation)
     {
-        var (profiles, identified) = Unwritten;
-        if (profiles == 0 && identified == 0)
+        // What a write carries stays the same until it is known to have taken effect: its answer may get lost.
+        if (sending == default)
+            sending = Unwritten;
+        if (sending == default)
             return;
         var slot = (Convert.ToInt32(Instance[..2], 16) % StatsRows.Slots).ToString("x2");
         var mine = totalWrites + 1;
@@ -195,11 +204,10 @@ public sealed class StatsRecorder : IDisposable
         {
             var row = await rows.GetAsync(TableName.Stats, StatsRows.Totals, slot, cancellation);
             var present = row is null ? null : JsonSerializer.Deserialize(row.Data.Span, StatsJson.Default.StatsTotal);
-            // Otherwise an earlier try was written though its answer got lost.
             var done = present?.By == Instance && present.Write == mine;
             if (!done)
             {
-                var total = new StatsTotal((present?.Profiles ?? 0) + profiles, (present?.Identified ?? 0) + identified, Instance, mine);
+                var total = new StatsTotal((present?.Profiles ?? 0) + sending.Profiles, (present?.Identified ?? 0) + sending.Identified, Instance, mine);
                 var data = JsonSerializer.SerializeToUtf8Bytes(total, StatsJson.Default.StatsTotal);
                 var write = row is null ? RowWrite.Insert(slot, data) : RowWrite.Replace(slot, data, row.Version);
                 done = (await rows.CommitAsync(TableName.Stats, StatsRows.Totals, [write], cancellation)).Committed;
@@ -207,13 +215,10 @@ public sealed class StatsRecorder : IDisposable
 
             if (!done)
                 continue;
+            totalWrites = mine;
             lock (gate)
-            {
-                totalWrites = mine;
-                unwritten.Profiles -= profiles;
-                unwritten.Identified -= identified;
-            }
-
+                unwritten = (unwritten.Profiles - sending.Profiles, unwritten.Identified - sending.Identified);
+            sending = default;
             return;
         }
     }

@@ -10,6 +10,8 @@ public sealed class RequestBody : IDisposable
 {
     private const int FirstBuffer = 4096;
 
+    private const int LargestFirstBuffer = 64 * 1024;
+
     private readonly int limit;
     private byte[] buffer;
     private int length;
@@ -31,8 +33,9 @@ public sealed class RequestBody : IDisposable
         var gzip = IsGzip(request.Headers.ContentEncoding.ToString());
         if (!gzip && request.ContentLength > limit)
             throw TooLarge(limit);
-        // One byte more than announced, so that the end is seen without growing.
-        var body = new RequestBody(limit, gzip ? FirstBuffer : (int)(request.ContentLength ?? FirstBuffer) + 1);
+        // One byte more than announced, so that the end is seen without growing; but no large buffer on an announcement alone.
+        var expected = gzip ? FirstBuffer : Math.Min(request.ContentLength ?? FirstBuffer, LargestFirstBuffer - 1);
+        var body = new RequestBody(limit, (int)expected + 1);
         try
         {
             if (gzip)

@@ -27,7 +27,7 @@ public sealed class CollectorProperties
             body[random.Next(body.Length)] = (byte)random.Next(256);
             batch[random.Next(batch.Length)] = (byte)random.Next(256);
             return IsTakenOrRefused(body, EventType.Track) && IsTakenOrRefused(batch, null);
-        }).Check(Config.QuickThrowOnFailure.WithMaxTest(1000));
+        }).Check(Config.QuickThrowOnFailure.WithMaxTest(300));
 
     [Fact]
     public void What_is_taken_is_stored_with_each_member_byte_for_byte() =>

@@ -67,6 +67,16 @@ public sealed class TableProtocolTests
     }
 
     [Fact]
+    public async Task Bodies_AreAscii_AndBinaryIsPlainBase64()
+    {
+        service.Answer(204, "");
+
+        await Table().AddEntityAsync(new TableEntity("p", "é") { { "ü", "🙂" }, { "D", new byte[] { 0xfb, 0xef, 0xbe, 0xff } } });
+
+        Assert.Equal("""{"PartitionKey":"p","RowKey":"\u00E9","\u00FC":"\uD83D\uDE42","D@odata.type":"Edm.Binary","D":"++++/w=="}""", Assert.Single(service.Requests).Body);
+    }
+
+    [Fact]
     public async Task Retries_SendTheSameBody_AndAreSignedAgain()
     {
         service.Answer(503, "");

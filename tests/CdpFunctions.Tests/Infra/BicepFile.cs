@@ -187,7 +187,7 @@ internal sealed class BicepFile
         return new BicepArray(items);
     }
 
-    // Up to the end of the line, a comma or a closing bracket, whichever comes first outside strings and brackets.
+    // Up to the end of the line, a comment, a comma or a closing bracket, whichever comes first outside strings and brackets.
     private string Expression()
     {
         SkipSpace();
@@ -203,6 +203,8 @@ internal sealed class BicepFile
             }
 
             if (depth == 0 && c is ('\n' or ',' or '}' or ']' or ')'))
+                break;
+            if (text.AsSpan(at).StartsWith("//"))
                 break;
             depth += c is '(' or '[' or '{' ? 1 : c is ')' or ']' or '}' ? -1 : 0;
             at++;
