@@ -19,10 +19,9 @@ internal static class BareServer
     {
         var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
         builder.WebHost.UseKestrelCore().UseUrls("http://127.0.0.1:0");
-        builder.Services.AddRoutingCore();
+        builder.Services.AddRouting();
         var app = builder.Build();
-        app.UseRouting();
-        app.UseEndpoints(endpoints => endpoints.MapPost("/v1/{type}", (RequestDelegate)DiscardAsync));
+        app.MapPost("/v1/{type}", (RequestDelegate)DiscardAsync);
         await app.StartAsync();
         Console.WriteLine(app.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()!.Addresses.First());
         await Console.In.ReadToEndAsync();

@@ -52,9 +52,9 @@ internal sealed class ChildProcess : IAsyncDisposable
     public static async Task<ChildProcess> StartBareAsync()
     {
         var clock = Stopwatch.StartNew();
-        var process = Start([Environment.ProcessPath!, "serve-bare"], new Dictionary<string, string>(StringComparer.Ordinal));
-        var address = await process.StandardOutput.ReadLineAsync() ?? throw new InvalidOperationException("The bare server did not start.");
-        return new ChildProcess(process, new Uri(address), clock.Elapsed);
+        var server = Start(["dotnet", typeof(ChildProcess).Assembly.Location, "serve-bare"], new Dictionary<string, string>(StringComparer.Ordinal));
+        var address = await server.StandardOutput.ReadLineAsync() ?? throw new InvalidOperationException("The bare server did not start.");
+        return new ChildProcess(server, new Uri(address), clock.Elapsed);
     }
 
     public static async Task<ChildProcess> StartAppAsync(string storage, IReadOnlyDictionary<string, string>? settings = null)
@@ -63,20 +63,20 @@ internal sealed class ChildProcess : IAsyncDisposable
         var environment = new Dictionary<string, string>(settings ?? new Dictionary<string, string>(StringComparer.Ordinal), StringComparer.Ordinal) { ["AzureWebJobsStorage"] = storage };
         var clock = Stopwatch.StartNew();
         var dll = Path.Combine(AppContext.BaseDirectory, "CdpFunctions.Local.dll");
-        var process = Start(["dotnet", dll, "--port", $"{port}"], environment);
-        process.OutputDataReceived += (_, _) => { };
-        process.BeginOutputReadLine();
+        var app = Start(["dotnet", dll, "--port", $"{port}"], environment);
+        app.OutputDataReceived += static (_, _) => { };
+        app.BeginOutputReadLine();
         var address = new Uri($"http://127.0.0.1:{port}/");
         using var http = new HttpClient { BaseAddress = address };
         while (true)
         {
-            if (process.HasExited)
-                throw new InvalidOperationException($"The app ended: {await process.StandardError.ReadToEndAsync()}");
+            if (app.HasExited)
+                throw new InvalidOperationException($"The app ended: {await app.StandardError.ReadToEndAsync()}");
             try
             {
                 using var response = await http.GetAsync("healthz");
                 if (response.IsSuccessStatusCode)
-                    return new ChildProcess(process, address, clock.Elapsed);
+                    return new ChildProcess(app, address, clock.Elapsed);
             }
             catch (HttpRequestException)
             {

@@ -8,7 +8,7 @@ namespace CdpFunctions.Http;
 /// <summary>
 /// How every HTTP trigger answers: <c>return Answer.To(request, () => ...)</c>. Gives the answer its <c>Cdp-Request-Id</c> and
 /// turns refusals (<see cref="ProblemException"/>) and storage that does not answer into problem documents. Anything else is a
-/// fault of the app and left to the host, which logs it and answers 500.
+/// fault of the app: answered 500 and thrown on, so that the host logs it.
 /// </summary>
 public static class Answer
 {
@@ -27,6 +27,12 @@ public static class Answer
         catch (Exception exception) when (ProblemOf(exception, request.HttpContext.RequestAborted) is not null)
         {
             return new ProblemResult(ProblemOf(exception, request.HttpContext.RequestAborted)!);
+        }
+        catch when (!request.HttpContext.Response.HasStarted)
+        {
+            // The worker's HTTP proxy sends whatever status stands here before the host learns of the exception: never a 200.
+            request.HttpContext.Response.StatusCode = StatusCodes.Status500InternalServerError;
+            throw;
         }
     }
 

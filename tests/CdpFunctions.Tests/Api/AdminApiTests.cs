@@ -38,7 +38,7 @@ public sealed class AdminApiTests(ApiApp app) : IClassFixture<ApiApp>
         var none = await app.CallAsync(method, path, key: null);
         Assert.Equal(("401 invalid-api-key", "Bearer realm=\"cdp\""), (none.Problem, none.Header("WWW-Authenticate")));
         var other = scope == "stats:read" ? "profiles:read" : "stats:read";
-        Assert.Equal("403 scope-missing", (await app.CallAsync(method, path, key: await KeyAsync(other))).Problem);
+        Assert.Equal("403 scope-missing", (await app.CallAsync(method, path, key: await app.KeyAsync(other))).Problem);
     }
 
     [Fact]
@@ -220,9 +220,6 @@ public sealed class AdminApiTests(ApiApp app) : IClassFixture<ApiApp>
             return (answer.Status, answer.Text);
         }
     }
-
-    private async Task<string> KeyAsync(string scope) =>
-        (await app.CallAsync("POST", "/v1/api-keys", $$"""{"name":"{{name}}","scopes":["{{scope}}"]}""")).Json.GetProperty("key").GetString()!;
 
     private async Task<string> OutcomeAsync(string messageId)
     {

@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Net;
 using System.Net.Http.Headers;
 using System.Text.Json;
@@ -8,6 +9,7 @@ namespace CdpFunctions.Tests.Api;
 /// <summary>One app for the tests of a class, and calls with the admin key.</summary>
 public sealed class ApiApp : IAsyncLifetime
 {
+    private readonly ConcurrentDictionary<string, Lazy<Task<string>>> keys = new(StringComparer.Ordinal);
     private TestApp? app;
 
     public TestApp App => app!;
@@ -29,6 +31,10 @@ public sealed class ApiApp : IAsyncLifetime
         Assert.True(response.Headers.Contains("Cdp-Request-Id"), $"{method} {path} has no request id");
         return new Answered(response.StatusCode, text, response.Headers);
     }
+
+    /// <summary>An API key with this scope only; made once.</summary>
+    public Task<string> KeyAsync(string scope) => keys.GetOrAdd(scope, s => new Lazy<Task<string>>(async () =>
+        (await CallAsync("POST", "/v1/api-keys", $$"""{"name":"{{s}}","scopes":["{{s}}"]}""")).Json.GetProperty("key").GetString()!)).Value;
 
     /// <summary>Sends one event as the local source, and waits until it is processed.</summary>
     public async Task<JsonElement> CollectAsync(string type, string json)
