@@ -14,6 +14,10 @@ namespace Cdp.Events;
 /// </remarks>
 public sealed class Event
 {
+    // Made when asked for: readers of timelines never do.
+    private Hash128? messageKey;
+    private ulong? contentHash;
+
     private Event(ReadOnlyMemory<byte> json, bool historical)
     {
         Json = json;
@@ -56,12 +60,12 @@ public sealed class Event
     public ReadOnlyMemory<byte> Context { get; private set; }
 
     /// <summary>Names the message within a profile: a messageId counts once per source.</summary>
-    public Hash128 MessageKey { get; private set; }
+    public Hash128 MessageKey => messageKey ??= Hash128.Of(SourceId, MessageId);
 
     /// <summary>
     /// Tells a repetition of a message from another message under the same id; see <see cref="EventContent"/>.
     /// </summary>
-    public ulong ContentHash { get; private set; }
+    public ulong ContentHash => contentHash ??= EventContent.Hash(Json.Span);
 
     /// <exception cref="FormatException">The text is not an event of a collector.</exception>
     public static Event Parse(ReadOnlyMemory<byte> json, bool historical = false)
@@ -152,8 +156,6 @@ public sealed class Event
             throw new FormatException("The text lacks type, messageId or sourceId.");
         if (Type != EventType.Track)
             Name = null;
-        MessageKey = Hash128.Of(SourceId, MessageId);
-        ContentHash = EventContent.Hash(Json.Span);
     }
 
     private static string? Text(ref Utf8JsonReader reader)

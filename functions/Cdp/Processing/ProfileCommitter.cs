@@ -30,7 +30,8 @@ public sealed record CommitOutcome(IReadOnlyList<Event> Stale, IReadOnlyList<Eve
 /// committed although its answer got lost looks like somebody else's: the reload finds the markers.
 /// </para>
 /// </remarks>
-public sealed class ProfileCommitter(IRowStore rows, ProfileStore profiles, Outbox outbox, IdentityRules rules, TimeProvider time)
+public sealed class ProfileCommitter(
+    IRowStore rows, ProfileStore profiles, Outbox outbox, RecentCommits recent, IdentityRules rules, TimeProvider time)
 {
     // A row for the document, one for effects, two for each event.
     private const int MostEvents = (StorageLimits.TransactionRows - 2) / 2;
@@ -123,7 +124,7 @@ public sealed class ProfileCommitter(IRowStore rows, ProfileStore profiles, Outb
 
         profiles.Remember(batch.Profile, data, result.Versions[0]!);
         batch.Committed(folded, full);
-        Count(folded);
+        Note(batch.Profile, folded);
         Telemetry.ProfilesChanged(known ? 0 : 1, !identified && document.IsIdentified ? 1 : 0);
         if (outboxKey is not null)
             await outbox.DispatchAsync(batch.Profile.Shard, outboxKey, effects, cancellation);
@@ -202,11 +203,12 @@ public sealed class ProfileCommitter(IRowStore rows, ProfileStore profiles, Outb
         return any;
     }
 
-    private void Count(List<AssignedEvent> folded)
+    private void Note(ProfileId profile, List<AssignedEvent> folded)
     {
         var now = Instant.Now(time);
         foreach (var (e, resolution) in folded)
         {
+            recent.Add(e.MessageKey, profile, e.ReceivedAt);
             Telemetry.Committed(e.SourceId, TimeSpan.FromMilliseconds(now.Milliseconds - e.ReceivedAt.Milliseconds));
             foreach (var decision in resolution.Decisions)
                 Telemetry.Decided(decision.Action);

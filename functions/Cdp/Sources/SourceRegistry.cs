@@ -1,4 +1,3 @@
-using System.Collections.Frozen;
 using System.Security.Cryptography;
 using System.Text;
 using Cdp.Storage;
@@ -12,7 +11,8 @@ namespace Cdp.Sources;
 /// </summary>
 /// <remarks>
 /// While the storage does not answer, known keys stay good on the old snapshot; whether their events can be queued is another
-/// matter. Keys are found by their SHA-256 and then compared in constant time, so that the time taken says nothing about a key.
+/// matter. Keys are found by their hash under this process's random seed and then compared in constant time, so that the time taken says
+/// nothing about a key.
 /// </remarks>
 public sealed class SourceRegistry(SourceStore store, TimeProvider time)
 {
@@ -100,23 +100,23 @@ public sealed class SourceRegistry(SourceStore store, TimeProvider time)
 
     private sealed class Snapshot
     {
-        private readonly FrozenDictionary<Hash128, (byte[] Key, Source Source)> byKey;
+        private readonly Dictionary<int, List<(byte[] Key, Source Source)>> byHash = [];
 
         public Snapshot(IReadOnlyList<Source> sources, long loadedAt)
         {
             LoadedAt = loadedAt;
-            var keys = new Dictionary<Hash128, (byte[], Source)>();
             foreach (var source in sources)
             {
                 foreach (var key in source.WriteKeys)
                 {
-                    var bytes = Encoding.UTF8.GetBytes(key.Key);
-                    if (key.Enabled)
-                        keys.TryAdd(Hash128.Of(bytes), (bytes, source));
+                    if (!key.Enabled)
+                        continue;
+                    var hash = key.Key.GetHashCode(StringComparison.Ordinal);
+                    if (!byHash.TryGetValue(hash, out var keys))
+                        byHash.Add(hash, keys = []);
+                    keys.Add((Encoding.UTF8.GetBytes(key.Key), source));
                 }
             }
-
-            byKey = keys.ToFrozenDictionary();
         }
 
         /// <summary>When the read began.</summary>
@@ -124,11 +124,17 @@ public sealed class SourceRegistry(SourceStore store, TimeProvider time)
 
         public Source? Find(string writeKey)
         {
+            if (!byHash.TryGetValue(writeKey.GetHashCode(StringComparison.Ordinal), out var keys))
+                return null;
             Span<byte> bytes = stackalloc byte[LongestKey * 3];
             bytes = bytes[..Encoding.UTF8.GetBytes(writeKey, bytes)];
-            return byKey.TryGetValue(Hash128.Of(bytes), out var found) && CryptographicOperations.FixedTimeEquals(found.Key, bytes)
-                ? found.Source
-                : null;
+            foreach (var (key, source) in keys)
+            {
+                if (CryptographicOperations.FixedTimeEquals(key, bytes))
+                    return source;
+            }
+
+            return null;
         }
     }
 }

@@ -1,134 +1,14 @@
-using System.Diagnostics;
-using System.Globalization;
-using System.Security.Cryptography;
-
 namespace CdpFunctions.Local.Emulator;
 
-/// <summary>
-/// Azurite as <c>package.json</c> and its lock file pin it, installed once per user and version. Several processes may come at
-/// the same time: one installs, into a folder that gets its name only when it is complete.
-/// </summary>
+/// <summary>Azurite as this project's <c>package.json</c> and its lock file pin it; see <see cref="NpmInstallation"/>.</summary>
 public static class AzuriteInstallation
 {
-    /// <summary>The oldest Node that the pinned Azurite's dependencies take.</summary>
-    private const int OldestNode = 20;
-
-    private static readonly TimeSpan LockRetry = TimeSpan.FromMilliseconds(200);
-
     /// <returns>The path of Azurite's main script.</returns>
     /// <param name="say">Told in one line when there is something to wait for.</param>
     /// <exception cref="EmulatorException">Node or npm is missing or too old, or npm failed.</exception>
     public static async Task<string> EnsureAsync(Action<string> say, CancellationToken cancellation)
     {
-        await RequireNodeAsync(cancellation);
-        var packages = AppContext.BaseDirectory;
-        var pinned = await File.ReadAllBytesAsync(Path.Combine(packages, "package-lock.json"), cancellation);
-        var hash = Convert.ToHexStringLower(SHA256.HashData(pinned))[..12];
-        var cache = Path.Combine(CacheRoot(), "cdpfunctions");
-        var folder = Path.Combine(cache, $"azurite-{hash}");
-        var script = Path.Combine(folder, "node_modules", "azurite", "dist", "src", "azurite.js");
-        if (File.Exists(script))
-            return script;
-
-        Directory.CreateDirectory(cache);
-        await using var claim = await LockAsync(folder + ".lock", cancellation);
-        if (File.Exists(script))
-            return script;
-        say($"Installing the storage emulator Azurite into {folder} (once, about half a minute) ...");
-        var unfinished = Directory.CreateDirectory($"{folder}.{Guid.NewGuid():n}").FullName;
-        try
-        {
-            foreach (var file in new[] { "package.json", "package-lock.json" })
-                File.Copy(Path.Combine(packages, file), Path.Combine(unfinished, file));
-            await InstallAsync(unfinished, cancellation);
-            if (Directory.Exists(folder))
-                Directory.Delete(folder, recursive: true);
-            Directory.Move(unfinished, folder);
-        }
-        finally
-        {
-            if (Directory.Exists(unfinished))
-                Directory.Delete(unfinished, recursive: true);
-        }
-
-        return script;
-    }
-
-    private static string CacheRoot()
-    {
-        var local = Environment.GetFolderPath(Environment.SpecialFolder.LocalApplicationData, Environment.SpecialFolderOption.Create);
-        return local.Length > 0 ? local : Path.GetTempPath();
-    }
-
-    private static async Task RequireNodeAsync(CancellationToken cancellation)
-    {
-        var (code, output, _) = await RunAsync(
-            new ProcessStartInfo("node", ["--version"]),
-            $"Node.js is not installed; the local storage emulator needs version {OldestNode} or newer: https://nodejs.org.",
-            cancellation);
-        var version = output.Trim().TrimStart('v');
-        if (code != 0 || !int.TryParse(version.Split('.')[0], CultureInfo.InvariantCulture, out var major) || major < OldestNode)
-            throw new EmulatorException($"Node.js {version} is too old; the local storage emulator needs version {OldestNode} or newer: https://nodejs.org.");
-    }
-
-    private static async Task InstallAsync(string folder, CancellationToken cancellation)
-    {
-        string[] arguments = ["ci", "--no-audit", "--no-fund"];
-        // On Windows npm is a script, which only a shell can start.
-        var start = OperatingSystem.IsWindows() ? new ProcessStartInfo("cmd.exe", ["/c", "npm", .. arguments]) : new ProcessStartInfo("npm", arguments);
-        start.WorkingDirectory = folder;
-        var (code, output, error) = await RunAsync(start, "npm is not installed; the local storage emulator is installed with it: https://nodejs.org.", cancellation);
-        if (code != 0)
-        {
-            var said = (error + output).Split('\n', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries);
-            var reason = said.FirstOrDefault(static line => line.StartsWith("npm error", StringComparison.Ordinal)) ?? said.FirstOrDefault() ?? "no reason given";
-            throw new EmulatorException($"npm could not install the storage emulator Azurite ({reason}); check the network and npm's registry, then start again.");
-        }
-    }
-
-    private static async Task<(int Code, string Output, string Error)> RunAsync(ProcessStartInfo start, string missing, CancellationToken cancellation)
-    {
-        start.RedirectStandardOutput = true;
-        start.RedirectStandardError = true;
-        Process process;
-        try
-        {
-            process = Process.Start(start)!;
-        }
-        catch (System.ComponentModel.Win32Exception notFound)
-        {
-            throw new EmulatorException(missing, notFound);
-        }
-
-        using (process)
-        {
-            var output = process.StandardOutput.ReadToEndAsync(cancellation);
-            var error = process.StandardError.ReadToEndAsync(cancellation);
-            try
-            {
-                await process.WaitForExitAsync(cancellation);
-                return (process.ExitCode, await output, await error);
-            }
-            catch (OperationCanceledException)
-            {
-                process.Kill(entireProcessTree: true);
-                throw;
-            }
-        }
-    }
-
-    private static async Task<FileStream> LockAsync(string path, CancellationToken cancellation)
-    {
-        while (true)
-        {
-            try
-            {
-                return new FileStream(path, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None);
-            }
-            catch (IOException)
-            {
-                await Task.Delay(LockRetry, TimeProvider.System, cancellation);
-            }
-        }
+        var modules = await new NpmInstallation(AppContext.BaseDirectory, "azurite", "the storage emulator Azurite").EnsureAsync(say, cancellation);
+        return Path.Combine(modules, "azurite", "dist", "src", "azurite.js");
     }
 }

@@ -14,6 +14,11 @@ public static class Answer
 {
     public const string RequestIdHeader = "Cdp-Request-Id";
 
+    // Unique without asking the operating system for random bytes at every request.
+    private static readonly string Process = Guid.NewGuid().ToString("N")[..16];
+
+    private static long requests;
+
     private static readonly Problem StorageUnavailable =
         new(ProblemType.StorageUnavailable, "The storage does not answer at the moment. Send the request again.", RetryAfterSeconds: 1);
 
@@ -43,7 +48,7 @@ public static class Answer
     public static void AssignRequestId(HttpContext context)
     {
         if (!context.Response.Headers.ContainsKey(RequestIdHeader))
-            context.Response.Headers[RequestIdHeader] = Guid.NewGuid().ToString("N");
+            context.Response.Headers[RequestIdHeader] = Process + Interlocked.Increment(ref requests).ToString("x8");
     }
 
     /// <summary>What to tell the client about an exception; null for those that are faults of the app, or nobody waits any more.</summary>

@@ -61,7 +61,7 @@ public sealed class Worker(FakeStore store, TimeProvider time, Random random, st
             Processor = new EventProcessor(
                 store,
                 new IdentityResolver(index, profiles, rules, ids, time),
-                new ProfileCommitter(store, profiles, Outbox, rules, time),
+                new ProfileCommitter(store, profiles, Outbox, new RecentCommits(), rules, time),
                 new RawArchive(store, ids, time),
                 failures);
             Merges = new MergeProcessor(new ProfileMerger(store, profiles, index, failures, rules), store);
