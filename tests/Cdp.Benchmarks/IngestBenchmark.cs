@@ -66,6 +66,6 @@ internal static class IngestBenchmark
             Enumerable.Range(0, 100).Select(i => Load.Track($"{run}-{batch}-{i}", ((batch * 10) + (i % 10)) % People)))),
     ];
 
-    internal static List<string> Singles(int count, string run = "s") =>
-        [.. Enumerable.Range(0, count).Select(i => Load.Track($"{run}-{i}", i * 7 % People))];
+    internal static List<string> Singles(int count, string run = "s", int people = People) =>
+        [.. Enumerable.Range(0, count).Select(i => Load.Track($"{run}-{i}", i * 7 % people))];
 }

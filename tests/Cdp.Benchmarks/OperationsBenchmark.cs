@@ -27,7 +27,7 @@ internal static class OperationsBenchmark
 
         await Measure("batches of 100 over 10 users, cold", "v1/batch", 8, 100, IngestBenchmark.Batches(100, "c"));
         await Measure("batches of 100 over 10 users, warm", "v1/batch", 8, 100, IngestBenchmark.Batches(100, "w"));
-        await Measure("single events, 32 connections, warm", "v1/track", 32, 1, IngestBenchmark.Singles(5_000, "sw"));
+        await Measure("single events, 32 connections, warm", "v1/track", 32, 1, IngestBenchmark.Singles(5_000, "sw", people: 1_000));
     }
 
     private static void Print(string title, int events, AppInProcess app, AzuriteProcess azurite)

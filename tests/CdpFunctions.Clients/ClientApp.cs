@@ -45,7 +45,10 @@ public sealed class ClientApp : IAsyncLifetime
     {
         var copies = sent.ToLookup(static e => e.MessageId, StringComparer.Ordinal);
         foreach (var copy in copies)
-            Assert.Equal("committed", (await app!.WaitForMessageAsync(copy.Key)).GetProperty("outcome").GetString());
+        {
+            var status = await app!.WaitForMessageAsync(copy.Key);
+            Assert.True(status.GetProperty("outcome").GetString() == "committed", $"{status} was sent as {string.Join('\n', copy.Select(static e => e.Json.GetRawText()))}");
+        }
 
         var timeline = await TimelineAsync(key, copies.Count);
 

@@ -73,14 +73,20 @@ internal sealed class Gateway : IAsyncDisposable
     /// <summary>Waits until so many different events reached the app; throws after half a minute.</summary>
     public async Task<IReadOnlyList<SentEvent>> WaitForEventsAsync(int count)
     {
+        await WaitAsync(() => Events.DistinctBy(static e => e.MessageId).Count() >= count);
+        return Events;
+    }
+
+    /// <summary>Waits for the request that a client sends again because it got no answer, which the header tells; throws after half a minute.</summary>
+    public Task WaitForRepeatedAsync(string header) => WaitAsync(() => received.Any(r => r.Method == "POST" && r.Headers[header] == "1"));
+
+    private async Task WaitAsync(Func<bool> reached)
+    {
         using var patience = new CancellationTokenSource(Patience);
-        while (true)
+        while (!reached())
         {
-            var events = Events;
-            if (events.DistinctBy(static e => e.MessageId).Count() >= count)
-                return events;
             if (patience.IsCancellationRequested)
-                throw new TimeoutException($"{events.Count} events came, not {count}: {string.Join("; ", received)}");
+                throw new TimeoutException($"The client sent only: {string.Join("; ", received)}");
             await Task.Delay(20, CancellationToken.None);
         }
     }
@@ -106,7 +112,7 @@ internal sealed class Gateway : IAsyncDisposable
         // A page that is left cancels its requests, but what it sent is on its way.
         using var answer = await app.SendAsync(Forwarded(context.Request, body.ToArray()), CancellationToken.None);
         var content = await answer.Content.ReadAsByteArrayAsync(CancellationToken.None);
-        received.Enqueue(new Received(context.Request.Method, context.Request.GetEncodedPathAndQuery(), context.Request.Headers, Text(context.Request, body), answer.StatusCode));
+        received.Enqueue(new Received(context.Request.Method, context.Request.GetEncodedPathAndQuery(), Copy(context.Request.Headers), Text(context.Request, body), answer.StatusCode));
         context.Response.StatusCode = fated == Fate.LoseAnswer ? StatusCodes.Status503ServiceUnavailable : (int)answer.StatusCode;
         foreach (var (name, values) in answer.Headers.Concat(answer.Content.Headers))
         {
@@ -132,6 +138,9 @@ internal sealed class Gateway : IAsyncDisposable
 
         return forwarded;
     }
+
+    // The server uses its own again for the next request.
+    private static HeaderDictionary Copy(IHeaderDictionary headers) => new(headers.ToDictionary(StringComparer.OrdinalIgnoreCase));
 
     private static string Text(HttpRequest request, MemoryStream body)
     {

@@ -160,10 +160,15 @@ public sealed class EventQueueWriter(IMessageQueue queue, IBlobStore blobs, IdGe
 
         public ByteBuilder Lines { get; } = new(8 * 1024);
 
-        /// <summary>Takes as many whole lines as there is room for, at least one if it is empty.</summary>
+        /// <summary>
+        /// Takes as many whole lines as there is room for, at least one if it is empty. A request that fits into a message of its own is not split:
+        /// its events are mostly of the same few people, and two messages about the same people get into each other's way.
+        /// </summary>
         /// <returns>The bytes taken.</returns>
         public int Take(ReadOnlySpan<byte> lines, Request request)
         {
+            if (events > 0 && lines.Length <= MessageBytes && Lines.Length + lines.Length > MessageBytes)
+                return 0;
             var taken = 0;
             while (taken < lines.Length && events < MessageEvents)
             {

@@ -28,10 +28,15 @@ public sealed class IdentityIndex(IRowStore rows, TimeProvider time)
 
     /// <summary>Finds the entry of an identifier, null where nobody has it.</summary>
     /// <param name="fresh">Read the table even where the answer is cached.</param>
-    public async ValueTask<IdentityEntry?> FindAsync(Identifier identifier, bool fresh, CancellationToken cancellation)
+    public ValueTask<IdentityEntry?> FindAsync(Identifier identifier, bool fresh, CancellationToken cancellation) =>
+        !fresh && FindCached(identifier) is { } cached ? new(cached) : new(ReadAsync(identifier, cancellation));
+
+    /// <summary>What this process remembers; null where it does not know.</summary>
+    public IdentityEntry? FindCached(Identifier identifier) => cache.TryGet(identifier, out var cached) ? cached : null;
+
+    /// <summary>Reads the table.</summary>
+    public async Task<IdentityEntry?> ReadAsync(Identifier identifier, CancellationToken cancellation)
     {
-        if (!fresh && cache.TryGet(identifier, out var cached))
-            return cached;
         var row = await rows.GetAsync(TableName.Identities, Partition(identifier), Key(identifier), cancellation);
         if (row is null)
         {

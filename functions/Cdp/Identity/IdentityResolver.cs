@@ -10,6 +10,7 @@ namespace Cdp.Identity;
 /// <param name="Decisions">What the rules decided against identifiers of the event.</param>
 /// <param name="Merges">Other profiles that the event shows to be the same person.</param>
 /// <param name="Past">Profiles whose markers have to be read too, for a retry may have been committed there.</param>
+/// <param name="IsNew">The profile was made up for this event: nobody has written its document, unless they met one of the claims just now.</param>
 /// <param name="Verified">Nothing came from a cache: an identifier that the document does not list is a claim of ours, not a stale entry.</param>
 public sealed record Resolution(
     ProfileId Profile,
@@ -17,7 +18,8 @@ public sealed record Resolution(
     IReadOnlyList<IdentityDecision> Decisions,
     IReadOnlyList<MergeRequest> Merges,
     IReadOnlyList<ProfileId> Past,
-    bool Verified);
+    bool Verified,
+    bool IsNew = false);
 
 /// <summary>
 /// Finds the profile of an event, deterministically: through the identifiers it carries, strongest first.
@@ -95,8 +97,19 @@ public sealed class IdentityResolver(IdentityIndex index, ProfileStore profiles,
     private async ValueTask<IdentityEntry?[]> FindAllAsync(List<Identifier> identifiers, bool fresh, CancellationToken cancellation)
     {
         var entries = new IdentityEntry?[identifiers.Count];
+        List<Task<IdentityEntry?>>? reads = null;
         for (var i = 0; i < entries.Length; i++)
-            entries[i] = await index.FindAsync(identifiers[i], fresh, cancellation);
+        {
+            entries[i] = fresh ? null : index.FindCached(identifiers[i]);
+            if (entries[i] is null)
+                (reads ??= []).Add(index.ReadAsync(identifiers[i], cancellation));
+        }
+
+        if (reads is null)
+            return entries;
+        var read = await Task.WhenAll(reads);
+        for (int i = 0, next = 0; i < entries.Length; i++)
+            entries[i] ??= read[next++];
         return entries;
     }
 
@@ -187,7 +200,7 @@ public sealed class IdentityResolver(IdentityIndex index, ProfileStore profiles,
         if (IdentityPolicy.Violation(rules, attempt.Identifiers) is { } rule)
             return Drop(attempt, rule);
         var id = ProfileId.New(ids);
-        return await ClaimMissingAsync(attempt, id, cancellation) ? attempt.Result(id, attempt.Identifiers, []) : null;
+        return await ClaimMissingAsync(attempt, id, cancellation) ? attempt.Result(id, attempt.Identifiers, []) with { IsNew = true } : null;
     }
 
     private async Task<bool> ClaimMissingAsync(Attempt attempt, ProfileId profile, CancellationToken cancellation)

@@ -49,7 +49,9 @@ public sealed class ProfileCommitter(
         {
             if (tries >= MostTries)
                 throw new ConflictException($"Profile {profile} was changed by others {MostTries} times in a row.");
-            var stored = await profiles.FindAsync(profile, fresh: tries > 0, cancellation);
+            // Not read where it cannot be there yet; if it is all the same, the insert is refused and the next try reads it.
+            var stored = batch.IsNew ? null : await profiles.FindAsync(profile, fresh: tries > 0, cancellation);
+            batch.IsNew = false;
             var document = stored?.Decode() ?? new Profile(profile);
             if (document.MergedInto is not null)
             {
@@ -221,6 +223,7 @@ public sealed class ProfileCommitter(
         public Batch(ProfileId profile, IReadOnlyList<AssignedEvent> events)
         {
             Profile = profile;
+            IsNew = events.Count > 0 && events[0].Resolution.IsNew;
             var seen = new Dictionary<Hash128, ulong>(events.Count);
             foreach (var assigned in events)
             {
@@ -232,6 +235,9 @@ public sealed class ProfileCommitter(
         }
 
         public ProfileId Profile { get; }
+
+        /// <summary>Nobody can have written the document before this commit.</summary>
+        public bool IsNew { get; set; }
 
         public List<AssignedEvent> Remaining { get; } = [];
 
