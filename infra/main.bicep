@@ -17,6 +17,10 @@ param publicUrl string = ''
 @maxValue(30000000)
 param maxBatchBytes int = 4096000
 
+@description('An API key with every scope, 32 random characters or more, to make the first keys with; empty once others exist.')
+@secure()
+param adminKey string = ''
+
 @description('How the storage account is replicated: locally, over zones, or to a second region as well.')
 @allowed(['Standard_LRS', 'Standard_ZRS', 'Standard_GRS', 'Standard_GZRS'])
 param storageReplication string = 'Standard_ZRS'
@@ -104,6 +108,8 @@ var settings = {
   Cdp__PublicUrl: publicUrl
   // See the parameter maxBatchBytes.
   Cdp__MaxBatchBytes: string(maxBatchBytes)
+  // See the parameter adminKey.
+  Cdp__AdminKey: adminKey
 }
 
 @description('Whom the app is to other resources. It exists before the app, so that the app has its roles from its first start.')

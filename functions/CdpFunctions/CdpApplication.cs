@@ -21,8 +21,6 @@ namespace CdpFunctions;
 /// <summary>The app's composition: the same in the Functions worker and in the local host.</summary>
 public static class CdpApplication
 {
-    private static readonly StorageNames Names = new();
-
     /// <summary>Everything the functions ask for. Singletons, because caches and group commits are per process.</summary>
     public static IServiceCollection AddCdp(this IServiceCollection services, IConfiguration configuration)
     {
@@ -30,9 +28,9 @@ public static class CdpApplication
         services.AddSingleton(CdpOptions.Read(configuration));
 
         services.AddSingleton(_ => StorageClients.Create(configuration));
-        services.AddSingleton<IRowStore>(provider => new TableRowStore(provider.GetRequiredService<StorageClients>().Tables, Names));
-        services.AddSingleton<IMessageQueue>(provider => new StorageMessageQueue(provider.GetRequiredService<StorageClients>().Queues, Names));
-        services.AddSingleton<IBlobStore>(provider => new StorageBlobStore(provider.GetRequiredService<StorageClients>().Blobs, Names));
+        services.AddSingleton<IRowStore>(provider => new TableRowStore(provider.GetRequiredService<StorageClients>().Tables));
+        services.AddSingleton<IMessageQueue>(provider => new StorageMessageQueue(provider.GetRequiredService<StorageClients>().Queues));
+        services.AddSingleton<IBlobStore>(provider => new StorageBlobStore(provider.GetRequiredService<StorageClients>().Blobs));
 
         services.AddSingleton(provider => new IdGenerator(provider.GetRequiredService<TimeProvider>()));
         services.AddSingleton(IdentityRules.Default);
@@ -45,7 +43,13 @@ public static class CdpApplication
         services.AddSingleton<RecentCommits>();
         services.AddSingleton<ProfileCommitter>().AddSingleton<EventProcessor>().AddSingleton<MergeProcessor>();
 
-        services.AddSingleton<ApiKeyStore>().AddSingleton<ApiKeyRing>().AddSingleton<ApiAccess>();
+        services.AddSingleton<ApiKeyStore>().AddSingleton<ApiAccess>();
+        services.AddSingleton(provider =>
+        {
+            var (options, time) = (provider.GetRequiredService<CdpOptions>(), provider.GetRequiredService<TimeProvider>());
+            var bootstrap = options.AdminKey is { } text ? ApiKey.Create("settings", "Cdp__AdminKey", text, [Scope.Admin], time.GetUtcNow()) : null;
+            return new ApiKeyRing(provider.GetRequiredService<ApiKeyStore>(), time, bootstrap);
+        });
         services.AddSingleton<Cursors>().AddSingleton<ProfileReader>().AddSingleton<TimelineReader>().AddSingleton<MessageStatusReader>();
         services.AddSingleton<FailureRedriver>();
         services.AddSingleton<StatsRecorder>().AddSingleton<StatsReader>().AddHostedService<StatsService>();
@@ -58,7 +62,7 @@ public static class CdpApplication
     /// </summary>
     public static async Task InitializeAsync(IServiceProvider services, CancellationToken cancellation)
     {
-        await StorageSetup.CreateAllAsync(services.GetRequiredService<StorageClients>(), Names, cancellation);
+        await StorageSetup.CreateAllAsync(services.GetRequiredService<StorageClients>(), cancellation);
         if (services.GetRequiredService<StorageClients>().IsEmulator)
             await SeedAsync(services, cancellation);
     }

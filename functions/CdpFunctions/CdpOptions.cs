@@ -11,6 +11,14 @@ public sealed record CdpOptions
     /// <summary>Where clients reach this app, if that is not what requests say: behind a front door or a custom domain.</summary>
     public Uri? PublicUrl { get; init; }
 
+    /// <summary>
+    /// An API key with every scope, to make the first keys with after a deployment; a secret, best a Key Vault reference. Not set: only stored keys count.
+    /// </summary>
+    public string? AdminKey { get; init; }
+
+    // As long as the keys that are made here: there must be nothing to guess.
+    private const int ShortestAdminKey = 32;
+
     /// <exception cref="InvalidOperationException">A setting has a value that cannot be taken.</exception>
     public static CdpOptions Read(IConfiguration configuration)
     {
@@ -28,6 +36,13 @@ public sealed record CdpOptions
             options = Uri.TryCreate(url, UriKind.Absolute, out var uri) && uri.Scheme is "http" or "https"
                 ? options with { PublicUrl = uri }
                 : throw new InvalidOperationException("The setting Cdp__PublicUrl is not an absolute http or https URL.");
+        }
+
+        if (section["AdminKey"] is { Length: > 0 } key)
+        {
+            options = key.Length >= ShortestAdminKey
+                ? options with { AdminKey = key }
+                : throw new InvalidOperationException($"The setting Cdp__AdminKey is shorter than {ShortestAdminKey} characters: take a longer random one.");
         }
 
         return options;

@@ -44,7 +44,7 @@ internal sealed class AppInProcess : IAsyncDisposable
         var configuration = new ConfigurationBuilder().AddInMemoryCollection([new(StorageClients.Setting, storage)]).Build();
         var policy = new CountingPolicy();
         var clients = StorageClients.Create(configuration, policy);
-        var rows = new RecordingRowStore(new TableRowStore(clients.Tables, new StorageNames()));
+        var rows = new RecordingRowStore(new TableRowStore(clients.Tables));
         var started = await LocalHost.StartAsync(new LocalHostOptions
         {
             Configuration = configuration,

@@ -55,8 +55,8 @@ internal static class IngestBenchmark
 
         var bare = azurite.ExtraConnectionString(1);
         var clients = StorageClients.Create(new ConfigurationBuilder().AddInMemoryCollection([new(StorageClients.Setting, bare)]).Build());
-        await StorageSetup.CreateAllAsync(clients, new StorageNames(), CancellationToken.None);
-        var replay = await recorded.ReplayAsync(new TableRowStore(clients.Tables, new StorageNames()), ParallelWrites);
+        await StorageSetup.CreateAllAsync(clients, CancellationToken.None);
+        var replay = await recorded.ReplayAsync(new TableRowStore(clients.Tables), ParallelWrites);
         return ((events / time.TotalSeconds, events / replay.TotalSeconds), recorded.Transactions.Count, recorded.Transactions.Sum(t => t.Writes.Length));
     }
 

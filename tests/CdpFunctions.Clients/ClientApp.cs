@@ -1,6 +1,8 @@
 using System.Text.Json;
+using Cdp.Storage;
 using CdpFunctions.Tests;
 using Microsoft.AspNetCore.Http;
+using Microsoft.Extensions.DependencyInjection;
 using Xunit;
 
 namespace CdpFunctions.Clients;
@@ -27,16 +29,20 @@ public sealed class ClientApp : IAsyncLifetime
 
     public Task<JsonElement> ProfileAsync(string key) => app!.ReadJsonAsync($"/v1/profiles/{key}");
 
-    /// <summary>Everything on a profile's timeline, newest first, once it has as many events as are expected; waits half a minute.</summary>
-    public async Task<IReadOnlyList<JsonElement>> TimelineAsync(string key, int count)
+    /// <summary>Everything on a profile's timeline, newest first, once all that was collected is processed, repetitions included.</summary>
+    public async Task<IReadOnlyList<JsonElement>> TimelineAsync(string key)
     {
-        using var patience = new CancellationTokenSource(Patience);
+        await SettleAsync();
+        var events = new List<JsonElement>();
+        var cursor = "";
         while (true)
         {
-            var events = await ReadTimelineAsync(key);
-            if (events.Count >= count || patience.IsCancellationRequested)
+            // Few on a page, so that there are several.
+            var page = await app!.ReadJsonAsync($"/v1/profiles/{key}/events?limit=5{cursor}");
+            events.AddRange(page.GetProperty("data").EnumerateArray());
+            if (!page.TryGetProperty("next", out var next))
                 return events;
-            await Task.Delay(20, CancellationToken.None);
+            cursor = "&cursor=" + Uri.EscapeDataString(next.GetString()!);
         }
     }
 
@@ -44,14 +50,7 @@ public sealed class ClientApp : IAsyncLifetime
     internal async Task AssertTimelineAsync(string key, IEnumerable<SentEvent> sent)
     {
         var copies = sent.ToLookup(static e => e.MessageId, StringComparer.Ordinal);
-        foreach (var copy in copies)
-        {
-            var status = await app!.WaitForMessageAsync(copy.Key);
-            Assert.True(status.GetProperty("outcome").GetString() == "committed", $"{status} was sent as {string.Join('\n', copy.Select(static e => e.Json.GetRawText()))}");
-        }
-
-        var timeline = await TimelineAsync(key, copies.Count);
-
+        var timeline = await TimelineAsync(key);
         Assert.Equal(
             copies.Select(static c => $"{c.Key} {c.First().Type}").Order(StringComparer.Ordinal),
             timeline.Select(static e => $"{e.GetProperty("messageId").GetString()} {e.GetProperty("type").GetString()}").Order(StringComparer.Ordinal));
@@ -60,27 +59,24 @@ public sealed class ClientApp : IAsyncLifetime
         {
             var candidates = copies[stored.GetProperty("messageId").GetString()!].ToList();
             (candidates.Find(copy => copy.IsSourceOf(stored)) ?? candidates[0]).AssertStoredAs(stored);
+            var status = await app!.WaitForMessageAsync(candidates[0].MessageId);
+            Assert.True(
+                status.GetProperty("outcome").GetString() == "committed",
+                $"{status} was sent as {string.Join('\n', candidates.Select(static copy => copy.Json.GetRawText()))}");
         }
     }
 
     private static DateTimeOffset Time(JsonElement stored) => stored.GetProperty("timestamp").GetDateTimeOffset();
 
-    private async Task<List<JsonElement>> ReadTimelineAsync(string key)
+    /// <summary>A message leaves its queue when all it brought about is stored or in another queue: merges come from events.</summary>
+    private async Task SettleAsync()
     {
-        var events = new List<JsonElement>();
-        var cursor = "";
-        while (true)
+        var queues = app!.Services.GetRequiredService<IMessageQueue>();
+        using var patience = new CancellationTokenSource(Patience);
+        foreach (var queue in new[] { QueueName.Events, QueueName.Merges })
         {
-            // Not found until the first event is processed.
-            using var response = await app!.ReadAsync($"/v1/profiles/{key}/events?limit=5{cursor}");
-            if (response.StatusCode == System.Net.HttpStatusCode.NotFound)
-                return events;
-            response.EnsureSuccessStatusCode();
-            var page = JsonDocument.Parse(await response.Content.ReadAsStringAsync()).RootElement;
-            events.AddRange(page.GetProperty("data").EnumerateArray());
-            if (!page.TryGetProperty("next", out var next))
-                return events;
-            cursor = "&cursor=" + Uri.EscapeDataString(next.GetString()!);
+            while ((await queues.BacklogAsync(queue, patience.Token)).Messages > 0)
+                await Task.Delay(20, patience.Token);
         }
     }
 }

@@ -8,7 +8,8 @@ namespace Cdp.Access;
 /// ones do not become load on the storage.
 /// </summary>
 /// <remarks>While the storage does not answer, known keys stay good on the old snapshot; what they ask for is another matter.</remarks>
-public sealed class ApiKeyRing(ApiKeyStore store, TimeProvider time) : IDisposable
+/// <param name="bootstrap">A key from the settings, with which the first keys are made; null where there is none.</param>
+public sealed class ApiKeyRing(ApiKeyStore store, TimeProvider time, ApiKey? bootstrap = null) : IDisposable
 {
     public static readonly TimeSpan FreshFor = TimeSpan.FromSeconds(10);
 
@@ -24,6 +25,8 @@ public sealed class ApiKeyRing(ApiKeyStore store, TimeProvider time) : IDisposab
             return null;
         var asked = time.GetTimestamp();
         var hash = ApiKey.Hash(text);
+        if (bootstrap is not null && CryptographicOperations.FixedTimeEquals(bootstrap.Sha256, hash))
+            return bootstrap;
         var snapshot = current;
         if (snapshot is null || Age(snapshot) >= FreshFor)
             snapshot = await RefreshAsync(snapshot, cancellation);

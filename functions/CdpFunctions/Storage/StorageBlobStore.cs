@@ -17,9 +17,9 @@ public sealed class StorageBlobStore : IBlobStore
 {
     private readonly BlobContainerClient[] containers;
 
-    public StorageBlobStore(BlobServiceClient service, StorageNames names)
+    public StorageBlobStore(BlobServiceClient service)
     {
-        containers = [.. Enum.GetValues<ContainerName>().Select(container => service.GetBlobContainerClient(names.Of(container)))];
+        containers = [.. Enum.GetValues<ContainerName>().Select(container => service.GetBlobContainerClient(StorageNames.Of(container)))];
     }
 
     public Task PutAsync(ContainerName container, string name, ReadOnlyMemory<byte> data, CancellationToken cancellation) =>

@@ -11,9 +11,9 @@ public sealed class StorageMessageQueue : IMessageQueue
 
     private readonly QueueClient[] queues;
 
-    public StorageMessageQueue(QueueServiceClient service, StorageNames names)
+    public StorageMessageQueue(QueueServiceClient service)
     {
-        queues = [.. Enum.GetValues<QueueName>().Select(queue => service.GetQueueClient(names.Of(queue)))];
+        queues = [.. Enum.GetValues<QueueName>().Select(queue => service.GetQueueClient(StorageNames.Of(queue)))];
     }
 
     public Task SendAsync(QueueName queue, string body, TimeSpan? delay, CancellationToken cancellation) =>

@@ -2,14 +2,10 @@ using Cdp.Storage;
 
 namespace CdpFunctions.Storage;
 
-/// <summary>What tables, queues and containers are called in the storage account.</summary>
-/// <param name="Prefix">
-/// Lower-case letters and digits, starting with a letter, put before every name so that several apps (or tests) can share an
-/// account; empty in production, where the queue triggers name their queues as constants.
-/// </param>
-public sealed record StorageNames(string Prefix = "")
+/// <summary>What tables, queues and containers are called in the storage account. The queue triggers name their queues as constants.</summary>
+public static class StorageNames
 {
-    public string Of(TableName table) => Prefix + table switch
+    public static string Of(TableName table) => table switch
     {
         TableName.Profiles => "profiles",
         TableName.Identities => "identities",
@@ -20,21 +16,19 @@ public sealed record StorageNames(string Prefix = "")
         _ => throw new ArgumentOutOfRangeException(nameof(table)),
     };
 
-    public string Of(QueueName queue) => Dashed(queue switch
+    public static string Of(QueueName queue) => queue switch
     {
         QueueName.Events => "events",
         QueueName.Merges => "merges",
         QueueName.EventsPoison => "events-poison",
         QueueName.MergesPoison => "merges-poison",
         _ => throw new ArgumentOutOfRangeException(nameof(queue)),
-    });
+    };
 
-    public string Of(ContainerName container) => Dashed(container switch
+    public static string Of(ContainerName container) => container switch
     {
         ContainerName.Raw => "raw",
         ContainerName.Overflow => "overflow",
         _ => throw new ArgumentOutOfRangeException(nameof(container)),
-    });
-
-    private string Dashed(string name) => Prefix.Length == 0 ? name : $"{Prefix}-{name}";
+    };
 }

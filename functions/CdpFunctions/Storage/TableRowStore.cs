@@ -26,9 +26,9 @@ public sealed class TableRowStore : IRowStore
 
     private readonly TableClient[] tables;
 
-    public TableRowStore(TableServiceClient service, StorageNames names)
+    public TableRowStore(TableServiceClient service)
     {
-        tables = [.. Enum.GetValues<TableName>().Select(table => service.GetTableClient(names.Of(table)))];
+        tables = [.. Enum.GetValues<TableName>().Select(table => service.GetTableClient(StorageNames.Of(table)))];
     }
 
     public async Task<Row?> GetAsync(TableName table, string partition, string key, CancellationToken cancellation)

@@ -145,7 +145,7 @@ public sealed class BlobClientTests
     [Fact]
     public async Task Container_IsCreatedOnce_AndMissingIsReported()
     {
-        var container = new BlobServiceClient(await AzuriteFixture.ConnectionStringAsync()).GetBlobContainerClient(AzuriteFixture.Names().Prefix);
+        var container = new BlobServiceClient(await AzuriteFixture.ConnectionStringAsync()).GetBlobContainerClient(AzuriteFixture.NewName());
 
         Assert.False((await container.ExistsAsync()).Value);
         await AssertFailsAsync(404, BlobErrorCode.ContainerNotFound, () => container.GetBlobClient("b").UploadAsync(BinaryData.FromString("x")));
@@ -156,7 +156,7 @@ public sealed class BlobClientTests
 
     private static async Task<BlobContainerClient> CreateAsync()
     {
-        var container = new BlobServiceClient(await AzuriteFixture.ConnectionStringAsync()).GetBlobContainerClient(AzuriteFixture.Names().Prefix);
+        var container = new BlobServiceClient(await AzuriteFixture.ConnectionStringAsync()).GetBlobContainerClient(AzuriteFixture.NewName());
         await container.CreateIfNotExistsAsync();
         return container;
     }

@@ -138,7 +138,7 @@ public sealed class QueueClientTests
     [Fact]
     public async Task Queue_IsCreatedOnce_AndMissingIsReported()
     {
-        var queue = new QueueServiceClient(await AzuriteFixture.ConnectionStringAsync()).GetQueueClient(AzuriteFixture.Names().Prefix);
+        var queue = new QueueServiceClient(await AzuriteFixture.ConnectionStringAsync()).GetQueueClient(AzuriteFixture.NewName());
 
         Assert.False((await queue.ExistsAsync()).Value);
         await AssertFailsAsync(QueueErrorCode.QueueNotFound, () => queue.SendMessageAsync("x"));
@@ -159,7 +159,7 @@ public sealed class QueueClientTests
     private static async Task<QueueClient> CreateAsync(QueueMessageEncoding encoding = QueueMessageEncoding.None)
     {
         var options = new QueueClientOptions { MessageEncoding = encoding };
-        var queue = new QueueServiceClient(await AzuriteFixture.ConnectionStringAsync(), options).GetQueueClient(AzuriteFixture.Names().Prefix);
+        var queue = new QueueServiceClient(await AzuriteFixture.ConnectionStringAsync(), options).GetQueueClient(AzuriteFixture.NewName());
         await queue.CreateIfNotExistsAsync();
         return queue;
     }

@@ -11,7 +11,7 @@ public sealed class TableClientTests
 {
     private static readonly Lazy<Task<TableClient>> Shared = new(static async () =>
     {
-        var client = new TableServiceClient(await AzuriteFixture.ConnectionStringAsync()).GetTableClient(AzuriteFixture.Names().Prefix);
+        var client = new TableServiceClient(await AzuriteFixture.ConnectionStringAsync()).GetTableClient(AzuriteFixture.NewName());
         await client.CreateIfNotExistsAsync();
         return client;
     });
@@ -258,7 +258,7 @@ public sealed class TableClientTests
     [Fact]
     public async Task Table_ThatIsMissing_IsReportedSo_AndCreatedOnce()
     {
-        var table = new TableServiceClient(await AzuriteFixture.ConnectionStringAsync()).GetTableClient(AzuriteFixture.Names().Prefix);
+        var table = new TableServiceClient(await AzuriteFixture.ConnectionStringAsync()).GetTableClient(AzuriteFixture.NewName());
 
         await AssertFailsAsync(404, TableErrorCode.TableNotFound, () => table.AddEntityAsync(new TableEntity("p", "k")));
         Assert.Equal(table.Name, (await table.CreateIfNotExistsAsync()).Value.Name);

@@ -11,7 +11,7 @@ public sealed class TableLimitsTests
 {
     private static readonly Lazy<Task<TableClient>> Shared = new(static async () =>
     {
-        var client = new TableServiceClient(await AzuriteFixture.ConnectionStringAsync()).GetTableClient(AzuriteFixture.Names().Prefix);
+        var client = new TableServiceClient(await AzuriteFixture.ConnectionStringAsync()).GetTableClient(AzuriteFixture.NewName());
         await client.CreateIfNotExistsAsync();
         return client;
     });

@@ -5,7 +5,7 @@ using Microsoft.Extensions.Configuration;
 namespace CdpFunctions.Tests.Azurite;
 
 /// <summary>
-/// One Azurite, in memory, for all tests of the assembly; it ends with the test process. Each test class takes names of its own.
+/// One Azurite, in memory, for all tests of the assembly; it ends with the test process. Each test takes an account or names of its own.
 /// </summary>
 public static class AzuriteFixture
 {
@@ -18,7 +18,7 @@ public static class AzuriteFixture
 
     public static async Task<string> ConnectionStringAsync() => (await Shared.Value).ConnectionString;
 
-    /// <summary>A storage account nobody else uses: for a whole app, whose tables and queues have fixed names.</summary>
+    /// <summary>A storage account nobody else uses: for whatever has tables and queues of fixed names, as the app has.</summary>
     public static async Task<string> NewAccountAsync() => (await Shared.Value).ExtraConnectionString(Interlocked.Increment(ref taken));
 
     public static async Task<IConfiguration> ConfigurationAsync() =>
@@ -28,6 +28,6 @@ public static class AzuriteFixture
 
     public static async Task<StorageClients> ClientsAsync() => StorageClients.Create(await ConfigurationAsync());
 
-    /// <summary>Names nobody else has, for tables, queues and containers alike.</summary>
-    public static StorageNames Names() => new("t" + Guid.NewGuid().ToString("n")[..12]);
+    /// <summary>A name nobody else has, for a table, queue or container.</summary>
+    public static string NewName() => "t" + Guid.NewGuid().ToString("n")[..12];
 }

@@ -21,13 +21,12 @@ public sealed partial class BicepTests
     private static readonly string[] HostSettings =
         ["AzureWebJobsStorage:credential", "APPLICATIONINSIGHTS_CONNECTION_STRING", "APPLICATIONINSIGHTS_AUTHENTICATION_STRING"];
 
-    private static readonly StorageNames Names = new();
     private static readonly string Source = Repository.Read("infra/main.bicep");
     private static readonly BicepFile File = BicepFile.Parse(Source);
 
     [Fact]
     public void Tables_AreThoseOfTheApp() =>
-        Assert.Equal(Sorted(Enum.GetValues<TableName>().Select(Names.Of)), Created("tableServices", "tables"));
+        Assert.Equal(Sorted(Enum.GetValues<TableName>().Select(StorageNames.Of)), Created("tableServices", "tables"));
 
     [Fact]
     public void Containers_AreThoseOfTheAppAndThePackage()
@@ -35,7 +34,7 @@ public sealed partial class BicepTests
         var package = File.Variable("packageContainerName").Text;
         var deployment = App.At("properties", "functionAppConfig", "deployment", "storage");
         Assert.Equal("${storage.properties.primaryEndpoints.blob}${packageContainerName}", deployment.At("value").Text);
-        Assert.Equal(Sorted(Enum.GetValues<ContainerName>().Select(Names.Of).Append(package)), Created("blobServices", "containers"));
+        Assert.Equal(Sorted(Enum.GetValues<ContainerName>().Select(StorageNames.Of).Append(package)), Created("blobServices", "containers"));
     }
 
     [Fact]
@@ -49,12 +48,12 @@ public sealed partial class BicepTests
         var listened = triggers.Select(trigger => trigger.QueueName).ToList();
         // The host gives a poison queue no poison queue of its own.
         var poison = listened.Where(queue => !queue.EndsWith(Poison, StringComparison.Ordinal)).Select(queue => queue + Poison);
-        Assert.Equal(Sorted(Enum.GetValues<QueueName>().Select(Names.Of).Union(listened).Union(poison)), Created("queueServices", "queues"));
+        Assert.Equal(Sorted(Enum.GetValues<QueueName>().Select(StorageNames.Of).Union(listened).Union(poison)), Created("queueServices", "queues"));
     }
 
     [Fact]
     public void EveryQueueOfTheApp_TriggersAFunction() =>
-        Assert.Equal(Sorted(Enum.GetValues<QueueName>().Select(Names.Of)), Sorted(Triggers<QueueTriggerAttribute>().Select(trigger => trigger.QueueName)));
+        Assert.Equal(Sorted(Enum.GetValues<QueueName>().Select(StorageNames.Of)), Sorted(Triggers<QueueTriggerAttribute>().Select(trigger => trigger.QueueName)));
 
     [Fact]
     public void Settings_AreThoseThatTheAppOrTheHostReads()
