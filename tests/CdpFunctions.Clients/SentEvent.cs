@@ -40,7 +40,7 @@ internal sealed record SentEvent(JsonElement Json, JsonElement? BatchSentAt, str
     /// <summary>Whether this is the copy of a repeated event that was stored.</summary>
     public bool IsSourceOf(JsonElement stored) => SentAt.GetRawText() == stored.GetProperty("sentAt").GetRawText();
 
-    /// <summary>Every member as it was sent, to the letter, and nothing besides but what CONTRACT says the server adds.</summary>
+    /// <summary>Every member as it was sent, to the letter, and nothing besides but what the server adds.</summary>
     public void AssertStoredAs(JsonElement stored)
     {
         var members = Members(Json);

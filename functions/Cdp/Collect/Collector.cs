@@ -54,7 +54,7 @@ public sealed class Collector(
                 events = scan.Count;
                 source ??= await FindAsync(scan.WriteKey, cancellation);
                 Admit(source, call.Origin, events);
-                (queued, outcome) = Enqueue(scan, call, new ServerFacts(source.Id, receivedAt, call.Address, call.UserAgent, call.Historical));
+                (queued, outcome) = Enqueue(scan, call, source, receivedAt);
             }
             finally
             {
@@ -138,8 +138,11 @@ public sealed class Collector(
         return false;
     }
 
-    private (Task Queued, Collected Outcome) Enqueue(BodyScan scan, in CollectCall call, in ServerFacts facts)
+    private (Task Queued, Collected Outcome) Enqueue(BodyScan scan, in CollectCall call, Source source, Instant receivedAt)
     {
+        var filter = FieldFilter.Of(source);
+        var facts = new ServerFacts(
+            source.Id, receivedAt, filter is { DropsAddress: true } ? null : call.Address, filter is { DropsUserAgent: true } ? null : call.UserAgent, call.Historical);
         var body = WithoutByteOrderMark(call.Body).Span;
         using var lines = new ByteBuilder(Math.Min(body.Length, CollectLimits.EventBytes) + 1024);
         var composer = new EventComposer(scan, facts, ids);
@@ -148,7 +151,7 @@ public sealed class Collector(
         {
             ref var draft = ref scan[i];
             if (draft.Refused is null)
-                Compose(composer, body, ref draft, lines);
+                Compose(composer, filter, body, ref draft, lines);
             if (draft.Refused is { } refused)
                 (rejected ??= []).Add(new Rejection(i, MessageId(draft, body), refused.Type, refused.Detail));
             if (lines.Length > CollectLimits.StoredBytes)
@@ -162,10 +165,12 @@ public sealed class Collector(
         return (queue.WriteAsync(lines.Written), new Collected(scan.Count - rejected.Count, rejected));
     }
 
-    private void Compose(EventComposer composer, ReadOnlySpan<byte> body, ref Draft draft, ByteBuilder lines)
+    private void Compose(EventComposer composer, FieldFilter? filter, ReadOnlySpan<byte> body, ref Draft draft, ByteBuilder lines)
     {
         var line = lines.Length;
         var start = composer.Append(body, draft, lines);
+        if (filter is not null)
+            lines.Truncate(start + filter.Apply(lines.From(start)));
         if (draft.Identified || draft.HasPrevious)
             return;
         // No plain id: an e-mail or an external id may still tell who it is.

@@ -99,7 +99,10 @@ internal sealed class EventComposer(BodyScan scan, in ServerFacts facts, IdGener
         output.Append((byte)'"');
     }
 
-    /// <summary>CONTRACT, "Time": the sender's clock is corrected by what it showed when it sent.</summary>
+    /// <summary>
+    /// When it happened by the server's clock: the sender's time, corrected by what the sender's clock showed when it sent; never later than it
+    /// was received, nor before 1970.
+    /// </summary>
     private Instant Corrected(in Draft draft)
     {
         if (draft.ClientTimeText.IsEmpty)

@@ -44,6 +44,8 @@ internal static class MemberNames
         10 when name.SequenceEqual("receivedAt"u8) => EventMember.ServerOnly,
         11 when name.SequenceEqual("anonymousId"u8) => EventMember.AnonymousId,
         12 when name.SequenceEqual("integrations"u8) => EventMember.Integrations,
+        14 when name.SequenceEqual("firstProfileId"u8) => EventMember.ServerOnly,
+        14 when name.SequenceEqual("segmentChanges"u8) => EventMember.ServerOnly,
         17 when name.SequenceEqual("originalTimestamp"u8) => EventMember.OriginalTimestamp,
         _ => EventMember.Other,
     };

@@ -7,6 +7,7 @@ namespace Cdp.Events;
 /// <summary>
 /// An event as it is queued, stored, archived and read back: one JSON text, everywhere the same. The collector has put
 /// <c>type, messageId, sourceId, timestamp, originalTimestamp, receivedAt</c> in front; all else is the sender's, byte by byte.
+/// What readers are told besides, <c>firstProfileId</c> and <c>segmentChanges</c>, is no part of it: a sender's members of these names are dropped.
 /// </summary>
 /// <remarks>
 /// The members held here are views of that text, read once. The text has passed the collector's checks (UTF-8, no duplicate

@@ -32,7 +32,12 @@ public static class FailureReason
 
 /// <summary>One failure. The event is kept whole, so that it can be sent again.</summary>
 /// <param name="Id">The failure's row key; repeating the same failure replaces it.</param>
-public sealed record Failure(string Id, string SourceId, string MessageId, string Reason, string Detail, Instant At, string? ProfileId, string? Event, bool Historical);
+public sealed record Failure(string Id, string SourceId, string MessageId, string Reason, string Detail, Instant At, string? ProfileId, string? Event, bool Historical)
+{
+    /// <summary>The row's version when it was read; null for one that was not.</summary>
+    [JsonIgnore]
+    public string? Version { get; init; }
+}
 
 /// <summary>
 /// The failures table: <c>{source}</c>, <c>{message}|{reason}</c>. Writes are upserts under a key made from the message, so a failure that
@@ -81,9 +86,13 @@ public sealed class FailureLog(IRowStore rows, TimeProvider time)
     public async Task<Failure?> GetAsync(string sourceId, string id, CancellationToken cancellation) =>
         await rows.GetAsync(TableName.Failures, Partition(sourceId), id, cancellation) is { } row ? Read(row) : null;
 
-    /// <summary>Forgets a failure; no error where it is gone.</summary>
+    /// <summary>Forgets a failure, whatever its version; no error where it is gone.</summary>
     public Task DeleteAsync(string sourceId, string id, CancellationToken cancellation) =>
         rows.CommitAsync(TableName.Failures, Partition(sourceId), [RowWrite.Delete(id)], cancellation);
+
+    /// <summary>Forgets a failure as it was read: one recorded since then, which has the same id, stays.</summary>
+    public Task DeleteAsync(Failure failure, CancellationToken cancellation) =>
+        rows.CommitAsync(TableName.Failures, Partition(failure.SourceId), [RowWrite.Delete(failure.Id, failure.Version)], cancellation);
 
     private Task WriteAsync(Failure failure, CancellationToken cancellation) =>
         rows.CommitAsync(
@@ -92,8 +101,11 @@ public sealed class FailureLog(IRowStore rows, TimeProvider time)
 
     private static string Partition(string sourceId) => sourceId.Length == 0 ? "-" : RowKeys.Encode(sourceId);
 
-    private static Failure Read(Row row) =>
-        JsonSerializer.Deserialize(row.Data.Span, FailureJson.Default.Failure) ?? throw new InvalidDataException($"The failures row {row.Key} is empty.");
+    private static Failure Read(Row row)
+    {
+        var failure = JsonSerializer.Deserialize(row.Data.Span, FailureJson.Default.Failure) ?? throw new InvalidDataException($"The failures row {row.Key} is empty.");
+        return failure with { Version = row.Version };
+    }
 
     private static string Shorten(string detail) => detail.Length <= MostDetail ? detail : detail[..MostDetail];
 }

@@ -6,13 +6,11 @@ namespace Cdp.Failures;
 
 /// <summary>Sends failed events through processing again, once their cause is removed.</summary>
 /// <remarks>
-/// Sent first, forgotten then: a crash in between leaves a failure whose event is on its way or done, and doing it again changes nothing. The
-/// message is invisible until the failure is forgotten, so that a new failure, which has the same id, is not forgotten with it.
+/// Sent first, forgotten then: a crash in between leaves a failure whose event is on its way or done, and doing it again changes nothing. An
+/// event that fails again before the failure is forgotten is recorded under the same id; that new failure stays.
 /// </remarks>
 public sealed class FailureRedriver(FailureLog failures, IMessageQueue queue, IBlobStore blobs, IdGenerator ids)
 {
-    private static readonly TimeSpan Delay = TimeSpan.FromSeconds(5);
-
     /// <summary>False where there is no such failure.</summary>
     public async Task<bool> RedriveAsync(string sourceId, string id, CancellationToken cancellation)
     {
@@ -26,10 +24,10 @@ public sealed class FailureRedriver(FailureLog failures, IMessageQueue queue, IB
                 FailureReason.Undecodable => (QueueName.Events, content),
                 _ => (QueueName.Events, await EncodeAsync(failure, content, cancellation)),
             };
-            await queue.SendAsync(target, body, Delay, cancellation);
+            await queue.SendAsync(target, body, delay: null, cancellation);
         }
 
-        await failures.DeleteAsync(sourceId, id, cancellation);
+        await failures.DeleteAsync(failure, cancellation);
         return true;
     }
 

@@ -1,3 +1,4 @@
+using Cdp.Caching;
 using Cdp.Events;
 using Cdp.Failures;
 using Cdp.Processing;
@@ -27,11 +28,16 @@ public static class MessageOutcome
 /// <summary>Finds out what became of a message, by its markers and failures.</summary>
 /// <remarks>
 /// Markers are kept with the profile, so that they are in the transaction of its commit; who asks for a message by its id alone asks all
-/// shards, unless this process committed it lately. That is 256 small queries: right for support and tests, wrong for a loop.
+/// shards, unless this process committed it lately. That is 256 small queries, for a message that is not known at most one round a second.
 /// </remarks>
-public sealed class MessageStatusReader(IRowStore rows, ProfileStore profiles, FailureLog failures, RecentCommits recent)
+public sealed class MessageStatusReader(IRowStore rows, ProfileStore profiles, FailureLog failures, RecentCommits recent, TimeProvider time)
 {
     private const int Parallel = 32;
+
+    // Whoever waits for an event to arrive asks again and again; all shards are asked once in this time.
+    private static readonly TimeSpan AskAgainAfter = TimeSpan.FromSeconds(1);
+
+    private readonly TwoGenerationCache<Hash128, long> unknownAt = new(10_000);
 
     /// <summary>The first of these ids that anything is known of; <see cref="MessageOutcome.Queued"/> where nothing is.</summary>
     /// <param name="messageIds">What a path may mean; see <see cref="MessageKey"/>.</param>
@@ -71,6 +77,9 @@ public sealed class MessageStatusReader(IRowStore rows, ProfileStore profiles, F
     {
         if (recent.TryGet(message, out var profile, out var at))
             return (profile, at);
+        var asked = time.GetTimestamp();
+        if (unknownAt.TryGet(message, out var before) && time.GetElapsedTime(before, asked) < AskAgainAfter)
+            return null;
         using var enough = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
         Row? marker = null;
         try
@@ -91,7 +100,11 @@ public sealed class MessageStatusReader(IRowStore rows, ProfileStore profiles, F
         }
 
         if (marker is null)
+        {
+            unknownAt.Set(message, asked);
             return null;
+        }
+
         var owner = ProfileRows.ProfileOfMarkerKey(marker.Key);
         return (owner, await ReceivedAtAsync(owner, message, ProfileRows.ReadMarker(marker.Data.Span).At, cancellation));
     }

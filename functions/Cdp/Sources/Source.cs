@@ -8,7 +8,7 @@ namespace Cdp.Sources;
 /// <param name="Type">What kind of sender it is, such as <c>http</c>.</param>
 /// <param name="Enabled">Where not, every call is refused as source-disabled.</param>
 /// <param name="Origins">Pages that may send, such as <c>https://shop.example</c>; none listed means any. Calls without an Origin header, from servers and apps, are not concerned.</param>
-/// <param name="FieldRules">Kept for the rules on fields; not read by collectors yet.</param>
+/// <param name="FieldRules">Members that collectors leave out of what they store, the server's own additions included. What is left out identifies nobody.</param>
 public sealed record Source(
     string Id,
     string Name,
@@ -17,9 +17,7 @@ public sealed record Source(
     IReadOnlyList<WriteKey> WriteKeys,
     IReadOnlyList<string>? Origins = null,
     RateLimit? RateLimit = null,
-    IReadOnlyList<FieldRule>? FieldRules = null,
-    JsonElement? Mapping = null,
-    IReadOnlyList<string>? RequireConsent = null);
+    IReadOnlyList<FieldRule>? FieldRules = null);
 
 /// <summary>A public key that names a source: it is in every page's source code, so it is stored as it is.</summary>
 public sealed record WriteKey(string Key, DateTimeOffset CreatedAt, bool Enabled)
@@ -38,8 +36,29 @@ public sealed record RateLimit(double EventsPerSecond, string Scope = RateLimit.
     public const string PerInstance = "instance";
 }
 
-/// <summary>What happens to a field before an event is stored.</summary>
-public sealed record FieldRule(string Path, string Action);
+/// <summary>What happens to a member before an event is stored.</summary>
+/// <param name="Path">
+/// The names from the event's root on, joined by dots, such as <c>context.ip</c>. Names are case-sensitive, and one with a dot in it cannot be
+/// named. Lists are not looked into.
+/// </param>
+/// <param name="Action"><c>drop</c>, the only one: the member is left out.</param>
+public sealed record FieldRule(string Path, string Action = FieldRule.Drop)
+{
+    public const string Drop = "drop";
+
+    // Without these an event is none any more, is no longer whose it was, or counts twice.
+    private static readonly string[] Protected =
+        ["type", "messageId", "sourceId", "timestamp", "receivedAt", "userId", "anonymousId", "groupId", "previousId", "event"];
+
+    /// <summary>Why a path cannot be one of a rule; null where it can.</summary>
+    public static string? Refusal(string path)
+    {
+        var names = path.Split('.');
+        if (Array.Exists(names, static name => name.Length == 0))
+            return "not member names joined by dots";
+        return Array.IndexOf(Protected, names[0]) >= 0 ? $"{names[0]} cannot be dropped" : null;
+    }
+}
 
 [JsonSourceGenerationOptions(JsonSerializerDefaults.Web, DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull)]
 [JsonSerializable(typeof(Source))]

@@ -8,9 +8,9 @@ namespace Cdp.Sources;
 public static class SourceDocument
 {
     private const string Http = "http";
-    private const string Drop = "drop";
     private const int LongestText = 200;
     private const int MostItems = 100;
+    private const int MostRules = 50;
     private const double MostEventsPerSecond = 1_000_000;
 
     /// <param name="json">A JSON object.</param>
@@ -28,14 +28,17 @@ public static class SourceDocument
         var enabled = fields.Flag("enabled") ?? true;
         var origins = Origins(fields);
         var limit = Limit(fields);
-        var rules = fields.Objects("fieldRules", MostItems)?.Select(FieldRule).ToList();
-        var mapping = fields.Any("mapping");
-        if (mapping is { ValueKind: not JsonValueKind.Object })
-            fields.Refuse("mapping", "not-an-object");
-        var consent = fields.Texts("requireConsent", MostItems, LongestText);
+        var rules = fields.Objects("fieldRules", MostRules)?.Select(Rule).ToList();
+        // Nobody shall believe that they work.
+        foreach (var missing in (ReadOnlySpan<string>)["mapping", "requireConsent"])
+        {
+            if (fields.Any(missing) is not null)
+                fields.Refuse(missing, "not supported: it would have no effect; leave it out or send null");
+        }
+
         fields.RefuseOthers();
         fields.ThrowIfInvalid();
-        return new Source(id, name, type, enabled, writeKeys, origins, limit, rules, mapping, consent);
+        return new Source(id, name, type, enabled, writeKeys, origins, limit, rules);
     }
 
     public static void Write(Utf8JsonWriter json, Source source)
@@ -79,13 +82,6 @@ public static class SourceDocument
             json.WriteEndArray();
         }
 
-        if (source.Mapping is { } mapping)
-        {
-            json.WritePropertyName("mapping"u8);
-            mapping.WriteTo(json);
-        }
-
-        WriteTexts(json, "requireConsent", source.RequireConsent);
         json.WriteEndObject();
     }
 
@@ -126,13 +122,15 @@ public static class SourceDocument
         return new RateLimit(rate ?? 0, scope);
     }
 
-    private static FieldRule FieldRule(JsonFields rule)
+    private static FieldRule Rule(JsonFields rule)
     {
-        var path = rule.Text("path", LongestText, required: true) ?? "";
+        var path = rule.Text("path", LongestText, required: true);
+        if (path is not null && FieldRule.Refusal(path) is { } reason)
+            rule.Refuse("path", reason);
         var action = rule.Text("action", LongestText, required: true);
-        if (action is not null and not Drop)
-            rule.Refuse("action", $"none of {Drop}");
+        if (action is not null and not FieldRule.Drop)
+            rule.Refuse("action", $"none of {FieldRule.Drop}");
         rule.RefuseOthers();
-        return new FieldRule(path, action ?? Drop);
+        return new FieldRule(path ?? "");
     }
 }

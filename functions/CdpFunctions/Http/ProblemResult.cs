@@ -6,7 +6,7 @@ using Microsoft.AspNetCore.Http;
 
 namespace CdpFunctions.Http;
 
-/// <summary>A problem document (RFC 9457) with the members of CONTRACT: type, title, status, detail, errors, requestId.</summary>
+/// <summary>A problem document (RFC 9457) with the members type, title, status, detail, errors, requestId.</summary>
 /// <remarks>
 /// A refusal that says when to come back carries <c>Retry-After</c>; a 429 also <c>x-ratelimit-reset</c>, which is what
 /// analytics.js before 1.84 reads. Both in seconds.

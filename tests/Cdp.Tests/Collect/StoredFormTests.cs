@@ -24,7 +24,7 @@ public sealed class StoredFormTests
     public async Task What_only_the_server_says_is_dropped_from_the_sender()
     {
         var stored = await CollectorHarness.StoreAsync(
-            """{"event":"e","userId":"u1","messageId":"m1","type":"track","sourceId":"other","receivedAt":"1999-01-01","writeKey":"wk","\u0073ourceId2":1}""");
+            """{"event":"e","userId":"u1","messageId":"m1","type":"track","sourceId":"other","receivedAt":"1999-01-01","firstProfileId":"prf_1","segmentChanges":[{"id":"vip"}],"writeKey":"wk","\u0073ourceId2":1}""");
         Assert.Equal(Front + Received + """,""" + """
             "event":"e","userId":"u1","\u0073ourceId2":1}
             """.Trim(), stored);

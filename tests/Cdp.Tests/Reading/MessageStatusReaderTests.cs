@@ -23,7 +23,7 @@ public sealed class MessageStatusReaderTests
     public MessageStatusReaderTests()
     {
         failures = new FailureLog(harness.Store, harness.Time);
-        messages = new MessageStatusReader(harness.Store, new ProfileStore(harness.Store), failures, recent);
+        messages = new MessageStatusReader(harness.Store, new ProfileStore(harness.Store), failures, recent, harness.Time);
     }
 
     [Fact]
@@ -38,6 +38,20 @@ public sealed class MessageStatusReaderTests
         await harness.AddAsync(id, [e, Track("other", T)]);
         Assert.Equal(new MessageStatus("m", "web", "committed", id, e.ReceivedAt, null), await FindAsync("m"));
         Assert.Equal("queued", (await FindAsync("m", "elsewhere")).Outcome);
+    }
+
+    [Fact]
+    public async Task Find_UnknownAgainAtOnce_AsksTheShardsOnceASecond()
+    {
+        await FindAsync("m");
+        var calls = harness.Store.Calls;
+        Assert.Equal("queued", (await FindAsync("m")).Outcome);
+        Assert.True(harness.Store.Calls - calls < 10);
+
+        var id = ProfileId.New(harness.Ids);
+        await harness.AddAsync(id, [Track("m", T)]);
+        harness.Time.Advance(TimeSpan.FromSeconds(1));
+        Assert.Equal("committed", (await FindAsync("m")).Outcome);
     }
 
     [Fact]
@@ -98,6 +112,7 @@ public sealed class MessageStatusReaderTests
         await failures.RecordAsync(e, FailureReason.Poisoned, "", null, CancellationToken.None);
         Assert.Equal(("failed", "poisoned"), ((await FindAsync("m")).Outcome, (await FindAsync("m")).Reason));
         await harness.AddAsync(ProfileId.New(harness.Ids), [e]);
+        harness.Time.Advance(TimeSpan.FromSeconds(1));
         Assert.Equal("committed", (await FindAsync("m")).Outcome);
     }
 

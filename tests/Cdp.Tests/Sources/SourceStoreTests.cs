@@ -13,7 +13,7 @@ public sealed class SourceStoreTests
     {
         var source = new Source(
             "web", "Shop", "http", true, [new("wk_abcdef", DateTimeOffset.UnixEpoch, true), new("local", DateTimeOffset.UnixEpoch, false)], ["https://shop.example"],
-            new RateLimit(12.5), [new FieldRule("context.ip", "drop")], JsonDocument.Parse("{\"a\":[1]}").RootElement, ["marketing"]);
+            new RateLimit(12.5), [new FieldRule("context.ip")]);
         var put = await store.PutAsync(source, PutCondition.None, CancellationToken.None);
         Assert.True(put is { Done: true, Created: true });
         var read = (await store.GetAsync("web", CancellationToken.None))!.Value;

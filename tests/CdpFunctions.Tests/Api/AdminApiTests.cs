@@ -126,9 +126,31 @@ public sealed class AdminApiTests(ApiApp app) : IClassFixture<ApiApp>
         Assert.False((await app.CallAsync("GET", path)).Json.GetProperty("writeKeys")[0].GetProperty("enabled").GetBoolean());
     }
 
+    [Fact]
+    public async Task FieldRules_OfASource_LeaveMembersOutOfItsEvents()
+    {
+        var path = "/v1/sources/" + name;
+        const string Rules = """{"fieldRules":[{"path":"context.ip","action":"drop"},{"path":"context.userAgent","action":"drop"},{"path":"properties.card.number","action":"drop"},{"path":"traits.email","action":"drop"}]}""";
+        Assert.Equal(HttpStatusCode.Created, (await app.CallAsync("PUT", path, Rules)).Status);
+        var key = (await app.CallAsync("POST", path + "/write-keys")).Json.GetProperty("writeKey").GetString()!;
+        using var sent = await app.App.SendAsync(
+            HttpMethod.Post, "/v1/track", $$$"""{"messageId":"m","userId":"{{{name}}}","event":"E","properties":{"card":{"number":"4111","type":"visa"}}}""", TestApp.Basic(key));
+        Assert.Equal(HttpStatusCode.OK, sent.StatusCode);
+        await app.App.WaitForMessageAsync("m", name);
+        var stored = (await app.CallAsync("GET", $"/v1/profiles/user_id:{name}/events")).Json.GetProperty("data")[0];
+        Assert.Equal("""{"card":{"type":"visa"}}""", stored.GetProperty("properties").GetRawText());
+        Assert.False(stored.TryGetProperty("context", out _));
+
+        using var nobody = await app.App.SendAsync(HttpMethod.Post, "/v1/identify", """{"traits":{"email":"ann@shop.example"}}""", TestApp.Basic(key));
+        Assert.Equal(HttpStatusCode.BadRequest, nobody.StatusCode);
+        Assert.Contains("/problems/no-identity", await nobody.Content.ReadAsStringAsync(), StringComparison.Ordinal);
+    }
+
     [Theory]
-    [InlineData("a", """{"id":"b","name":7,"type":"ftp","enabled":"yes","origins":["https://shop.example/","*"],"rateLimit":{"eventsPerSecond":0,"burst":1},"fieldRules":[{"path":"x","action":"hash"},1],"mapping":[],"typo":1}""",
-        "id name type enabled origins[0] origins[1] rateLimit.eventsPerSecond rateLimit.burst fieldRules[1] fieldRules[0].action mapping typo")]
+    [InlineData("a", """{"id":"b","name":7,"type":"ftp","enabled":"yes","origins":["https://shop.example/","*"],"rateLimit":{"eventsPerSecond":0,"burst":1},"fieldRules":[{"path":"x","action":"hash"},1],"mapping":{},"requireConsent":["marketing"],"typo":1}""",
+        "id name type enabled origins[0] origins[1] rateLimit.eventsPerSecond rateLimit.burst fieldRules[1] fieldRules[0].action mapping requireConsent typo")]
+    [InlineData("a", """{"fieldRules":[{"path":"userId","action":"drop"},{"path":"context.ip","action":"drop"},{"path":"context..ip","action":"drop"},{"path":"event.x","action":"drop"}]}""",
+        "fieldRules[0].path fieldRules[2].path fieldRules[3].path")]
     [InlineData("A", "{}", "id")]
     [InlineData("lookup", "{}", "id")]
     [InlineData("a.b", "{}", "id")]

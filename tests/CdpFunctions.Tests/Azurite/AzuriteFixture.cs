@@ -1,6 +1,4 @@
 using CdpFunctions.Local.Emulator;
-using CdpFunctions.Storage;
-using Microsoft.Extensions.Configuration;
 
 namespace CdpFunctions.Tests.Azurite;
 
@@ -20,13 +18,6 @@ public static class AzuriteFixture
 
     /// <summary>A storage account nobody else uses: for whatever has tables and queues of fixed names, as the app has.</summary>
     public static async Task<string> NewAccountAsync() => (await Shared.Value).ExtraConnectionString(Interlocked.Increment(ref taken));
-
-    public static async Task<IConfiguration> ConfigurationAsync() =>
-        new ConfigurationBuilder()
-            .AddInMemoryCollection([new(StorageClients.Setting, await ConnectionStringAsync())])
-            .Build();
-
-    public static async Task<StorageClients> ClientsAsync() => StorageClients.Create(await ConfigurationAsync());
 
     /// <summary>A name nobody else has, for a table, queue or container.</summary>
     public static string NewName() => "t" + Guid.NewGuid().ToString("n")[..12];

@@ -2,44 +2,37 @@ using Cdp.Storage;
 using Cdp.Tests.Storage;
 using CdpFunctions.Storage;
 using CdpFunctions.Tests.Azurite;
+using Microsoft.Extensions.Configuration;
 
 namespace CdpFunctions.Tests.Storage;
 
 public sealed class TableRowStoreTests : RowStoreContract
 {
-    private static readonly Lazy<Task<IRowStore>> Store = new(static async () =>
-    {
-        var (clients, names) = await StorageForTests.CreateAsync();
-        return new TableRowStore(clients.Tables, names);
-    });
+    private static readonly Lazy<Task<IRowStore>> Store = new(static async () => new TableRowStore((await StorageForTests.CreateAsync()).Tables));
 
     protected override Task<IRowStore> StoreAsync() => Store.Value;
 }
 
 public sealed class StorageBlobStoreTests : BlobStoreContract
 {
-    private static readonly Lazy<Task<IBlobStore>> Store = new(static async () =>
-    {
-        var (clients, names) = await StorageForTests.CreateAsync();
-        return new StorageBlobStore(clients.Blobs, names);
-    });
+    private static readonly Lazy<Task<IBlobStore>> Store = new(static async () => new StorageBlobStore((await StorageForTests.CreateAsync()).Blobs));
 
     protected override Task<IBlobStore> StoreAsync() => Store.Value;
 }
 
 public sealed class StorageMessageQueueTests : MessageQueueContract
 {
-    private (StorageClients Clients, StorageNames Names)? storage;
+    private StorageClients? storage;
 
     protected override async Task<IMessageQueue> QueueAsync()
     {
         storage = await StorageForTests.CreateAsync();
-        return new StorageMessageQueue(storage.Value.Clients.Queues, storage.Value.Names);
+        return new StorageMessageQueue(storage.Queues);
     }
 
     protected override async Task<string?> ReceiveAsync(QueueName queue)
     {
-        var client = storage!.Value.Clients.Queues.GetQueueClient(storage.Value.Names.Of(queue));
+        var client = storage!.Queues.GetQueueClient(StorageNames.Of(queue));
         var received = await client.ReceiveMessagesAsync(1, TimeSpan.FromHours(1), default);
         return received.Value is [var message] ? message.MessageText : null;
     }
@@ -47,11 +40,12 @@ public sealed class StorageMessageQueueTests : MessageQueueContract
 
 internal static class StorageForTests
 {
-    public static async Task<(StorageClients Clients, StorageNames Names)> CreateAsync()
+    /// <summary>An account of its own, with the app's tables, queues and containers.</summary>
+    public static async Task<StorageClients> CreateAsync()
     {
-        var clients = await AzuriteFixture.ClientsAsync();
-        var names = AzuriteFixture.Names();
-        await StorageSetup.CreateAllAsync(clients, names, default);
-        return (clients, names);
+        var account = await AzuriteFixture.NewAccountAsync();
+        var clients = StorageClients.Create(new ConfigurationBuilder().AddInMemoryCollection([new(StorageClients.Setting, account)]).Build());
+        await StorageSetup.CreateAllAsync(clients, default);
+        return clients;
     }
 }
