@@ -5,7 +5,8 @@ namespace Cdp.Events;
 /// <summary>
 /// A 64-bit hash of what the sender said in an event, so that a repetition under the same messageId is told from another message.
 /// Independent of member order and white space. Left out is what a retry changes or the server adds: <c>sentAt, receivedAt,
-/// timestamp</c> (<c>originalTimestamp</c> keeps the sender's time), <c>_metadata</c>, <c>context.ip</c> and <c>context.userAgent</c>.
+/// timestamp</c> (<c>originalTimestamp</c> keeps the sender's time), <c>_metadata</c>, <c>context.ip</c> and <c>context.userAgent</c>; and
+/// <c>userId</c>, because analytics.js adds the one of a login that came between a message and its repetition.
 /// </summary>
 /// <remarks>Not cryptographic: it only ever compares messages whose ids and source are the same.</remarks>
 public static class EventContent
@@ -15,6 +16,7 @@ public static class EventContent
 
     private const ulong Offset = 14695981039346656037;
     private const ulong Prime = 1099511628211;
+    private const ulong Empty = 17;
 
     public static ulong Hash(ReadOnlySpan<byte> json)
     {
@@ -32,7 +34,7 @@ public static class EventContent
 
     private static ulong HashObject(ref Utf8JsonReader reader, Level level)
     {
-        ulong sum = 17;
+        var sum = Empty;
         while (reader.Read() && reader.TokenType == JsonTokenType.PropertyName)
         {
             if (level != Level.Inner && IsVolatile(ref reader, level))
@@ -45,12 +47,15 @@ public static class EventContent
             var inner = level == Level.Event && reader.ValueTextEquals("context"u8) ? Level.Context : Level.Inner;
             var name = HashBytes(reader.ValueSpan, Offset);
             reader.Read();
+            var value = HashValue(ref reader, inner);
+            // A context without anything else is what the server makes to put the address into.
+            if (inner == Level.Context && value == Empty)
+                continue;
             // A sum over the members makes their order irrelevant; Mix keeps (a:1,b:2) apart from (a:2,b:1).
-            sum += Mix(name ^ Mix(HashValue(ref reader, inner)));
+            sum += Mix(name ^ Mix(value));
         }
 
-        // An empty context is what remains of one that held only what the server adds.
-        return sum == 17 && level == Level.Context ? 0 : Mix(sum);
+        return sum;
     }
 
     private static ulong HashValue(ref Utf8JsonReader reader, Level level)
@@ -71,6 +76,7 @@ public static class EventContent
 
     private static bool IsVolatile(ref Utf8JsonReader reader, Level level) => level == Level.Event
         ? reader.ValueTextEquals("sentAt"u8) || reader.ValueTextEquals("receivedAt"u8) || reader.ValueTextEquals("timestamp"u8) || reader.ValueTextEquals("_metadata"u8)
+            || reader.ValueTextEquals("userId"u8)
         : reader.ValueTextEquals("ip"u8) || reader.ValueTextEquals("userAgent"u8);
 
     private static ulong HashBytes(ReadOnlySpan<byte> bytes, ulong hash)

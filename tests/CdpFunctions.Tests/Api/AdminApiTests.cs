@@ -134,7 +134,7 @@ public sealed class AdminApiTests(ApiApp app) : IClassFixture<ApiApp>
         Assert.Equal(HttpStatusCode.Created, (await app.CallAsync("PUT", path, Rules)).Status);
         var key = (await app.CallAsync("POST", path + "/write-keys")).Json.GetProperty("writeKey").GetString()!;
         using var sent = await app.App.SendAsync(
-            HttpMethod.Post, "/v1/track", $$$"""{"messageId":"m","userId":"{{{name}}}","event":"E","properties":{"card":{"number":"4111","type":"visa"}}}""", TestApp.Basic(key));
+            HttpMethod.Post, "/v1/track", $$$"""{"messageId":"m","properties":{"card":{"number":"4111","type":"visa"}},"userId":"{{{name}}}","event":"E"}""", TestApp.Basic(key));
         Assert.Equal(HttpStatusCode.OK, sent.StatusCode);
         await app.App.WaitForMessageAsync("m", name);
         var stored = (await app.CallAsync("GET", $"/v1/profiles/user_id:{name}/events")).Json.GetProperty("data")[0];

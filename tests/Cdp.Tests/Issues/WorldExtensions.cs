@@ -1,0 +1,29 @@
+using Cdp.Identity;
+using Cdp.Profiles;
+using Cdp.Storage;
+using Cdp.Tests.Processing;
+
+namespace Cdp.Tests.Issues;
+
+internal static class WorldExtensions
+{
+    public static string Batch(params string[] events) => $$"""{"batch":[{{string.Join(',', events)}}]}""";
+
+    public static List<Profile> Profiles(this World world) =>
+        [.. world.Store.Snapshot().Where(r => r.Table == TableName.Profiles && r.Key.StartsWith("p|", StringComparison.Ordinal))
+            .Select(r => ProfileCodec.Decode(new ProfileId(r.Key[2..]), r.Data))];
+
+    /// <summary>The profiles that list the identifier and were not merged into another one.</summary>
+    public static List<Profile> Owners(this World world, string type, string value) =>
+        [.. world.Profiles().Where(p => p.MergedInto is null && p.Identifiers.Exists(i => i.Identifier == new Identifier(type, value)))];
+
+    public static List<string> Failures(this World world) =>
+        [.. world.Store.Snapshot().Where(r => r.Table == TableName.Failures).Select(r => System.Text.Encoding.UTF8.GetString(r.Data))];
+
+    /// <summary>Sends and works off, then lets the clock go on, so that the next profile's id is larger.</summary>
+    public static async Task SettleAsync(this World world, params string[] events)
+    {
+        await world.SendAsync(Batch(events));
+        await world.DrainAsync();
+    }
+}
