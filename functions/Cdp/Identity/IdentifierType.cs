@@ -75,6 +75,9 @@ public sealed record IdentifierType(string Name, int Priority, bool Unique, int 
                 return null;
         }
 
+        // What forms are filled with where somebody has none.
+        if (text.ToString().AsSpan().TrimStart('+').TrimStart('0').IsEmpty)
+            return null;
         if (text.Length > 2 && text[0] == '0' && text[1] == '0')
             text.Remove(0, 2).Insert(0, '+');
         var digits = text.Length - (text.Length > 0 && text[0] == '+' ? 1 : 0);

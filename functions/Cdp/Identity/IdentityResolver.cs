@@ -59,6 +59,10 @@ public sealed class IdentityResolver(IdentityIndex index, ProfileStore profiles,
 
             var holders = await HoldersAsync(entries, fresh || tries > 0, cancellation);
             var attempt = new Attempt(e, identifiers, entries, holders, decisions, pending);
+            // What is dropped leaves the rest as it was read.
+            while (identifiers.Count > 1 && Violation(attempt, withPending: true) is { } rule)
+                Drop(attempt, rule);
+
             if (await TryAsync(attempt, cancellation) is { } resolution)
                 return resolution;
         }
@@ -152,15 +156,40 @@ public sealed class IdentityResolver(IdentityIndex index, ProfileStore profiles,
         return holders;
     }
 
-    /// <summary>One try. Null: something changed or an identifier was dropped; look again.</summary>
+    /// <summary>The rule that forbids what the event shows, with the identifiers it has left; null where none does.</summary>
+    /// <param name="withPending">Count what earlier events of the batch are about to add, which may still fail.</param>
+    private string? Violation(Attempt attempt, bool withPending)
+    {
+        if (attempt.Top is not { } top)
+            return IdentityPolicy.Violation(rules, attempt.Identifiers);
+        var known = attempt.Known(top);
+        var everybody = known.AllIdentifiers().Concat(attempt.OwnedBy(top));
+        var adds = attempt.OwnedBy(top).Exists(i => !known.Owns(i));
+        foreach (var other in attempt.Others(top))
+        {
+            if (IdentityPolicy.MergeViolation(rules, known, attempt.Known(other)) is { } forbidden)
+                return forbidden;
+            everybody = everybody.Concat(attempt.Known(other).AllIdentifiers());
+            adds = true;
+        }
+
+        if (withPending)
+            everybody = everybody.Concat(attempt.Pending(top.Id));
+        // An event that adds nothing breaks no rule, whatever others are about to add to the profile.
+        return adds ? IdentityPolicy.Violation(rules, everybody) : null;
+    }
+
+    /// <summary>One try. Null: something changed; look again.</summary>
     private async Task<Resolution?> TryAsync(Attempt attempt, CancellationToken cancellation)
     {
-        var top = Array.Find(attempt.Holders, h => h is not null);
-        if (top is null)
+        if (attempt.Top is not { } top)
             return await CreateAsync(attempt, cancellation);
+        // What is only pending must not take a claim away: its own worker may be about to commit it.
+        if (Violation(attempt, withPending: false) is not null)
+            return await TakeOverAsync(attempt, cancellation);
 
         var merges = new List<MergeRequest>();
-        var topIdentifier = attempt.Identifiers[Array.IndexOf(attempt.Holders, top)];
+        var topIdentifier = attempt.Identifiers[attempt.IndexOf(top)];
         foreach (var other in attempt.Others(top))
         {
             if (top.Profile is null || other.Profile is null)
@@ -169,43 +198,27 @@ public sealed class IdentityResolver(IdentityIndex index, ProfileStore profiles,
                 return null;
             }
 
-            if (IdentityPolicy.MergeViolation(rules, top.Profile, other.Profile) is { } forbidden)
-                return Drop(attempt, forbidden);
             if (!merges.Exists(m => m.Second == other.Id))
             {
-                var linked = attempt.Identifiers[Array.IndexOf(attempt.Holders, other)];
                 merges.Add(new MergeRequest(
-                    ids.Next("mrg_"), top.Id, other.Id, topIdentifier, linked, attempt.LedTo(other),
+                    ids.Next("mrg_"), top.Id, other.Id, topIdentifier, attempt.Identifiers[attempt.IndexOf(other)], attempt.LedTo(other),
                     attempt.Event.Timestamp, attempt.Event.SourceId, attempt.Event.MessageId, Instant.Now(time)));
             }
         }
 
         var own = attempt.OwnedBy(top);
-        var present = (top.Profile?.AllIdentifiers() ?? []).Concat(attempt.Pending(top.Id));
-        var everybody = merges.Count == 0 ? own : own.Concat(attempt.Others(top).SelectMany(o => o.Profile!.AllIdentifiers()));
-        if (IdentityPolicy.Violation(rules, present.Concat(everybody)) is { } rule)
-        {
-            return attempt.Identifiers.Count > 1
-                ? Drop(attempt, rule)
-                : await TakeOverAsync(attempt, cancellation);
-        }
-
-        return await ClaimMissingAsync(attempt, top.Id, cancellation)
-            ? attempt.Result(top.Id, own, merges)
-            : null;
+        return await ClaimMissingAsync(attempt, top.Id, cancellation) ? attempt.Result(top.Id, own, merges) : null;
     }
 
     private async Task<Resolution?> CreateAsync(Attempt attempt, CancellationToken cancellation)
     {
-        if (IdentityPolicy.Violation(rules, attempt.Identifiers) is { } rule)
-            return Drop(attempt, rule);
         var id = ProfileId.New(ids);
         return await ClaimMissingAsync(attempt, id, cancellation) ? attempt.Result(id, attempt.Identifiers, []) with { IsNew = true } : null;
     }
 
     private async Task<bool> ClaimMissingAsync(Attempt attempt, ProfileId profile, CancellationToken cancellation)
     {
-        for (var i = 0; i < attempt.Entries.Length; i++)
+        for (var i = 0; i < attempt.Identifiers.Count; i++)
         {
             if (attempt.Entries[i] is null && await index.ClaimAsync(attempt.Identifiers[i], profile, cancellation) is null)
                 return false;
@@ -215,12 +228,11 @@ public sealed class IdentityResolver(IdentityIndex index, ProfileStore profiles,
     }
 
     /// <summary>The weakest identifier yields: it stays where it was, and the event goes on without it.</summary>
-    private Resolution? Drop(Attempt attempt, string rule)
+    private void Drop(Attempt attempt, string rule)
     {
         var weakest = attempt.Identifiers[^1];
         attempt.Identifiers.RemoveAt(attempt.Identifiers.Count - 1);
         attempt.Decisions.Add(new IdentityDecision(Instant.Now(time), attempt.Event.MessageId, weakest, "dropped", rule));
-        return null;
     }
 
     /// <summary>
@@ -234,7 +246,7 @@ public sealed class IdentityResolver(IdentityIndex index, ProfileStore profiles,
         var tombstone = new Profile(yields.Id) { MergedInto = stays.Id };
         if (!await profiles.SaveAsync(tombstone, version: null, cancellation))
             return;
-        for (var i = 0; i < attempt.Entries.Length; i++)
+        for (var i = 0; i < attempt.Identifiers.Count; i++)
         {
             // Saves later readers the way over the tombstone; nothing depends on it.
             if (attempt.Entries[i] is { } entry && entry.Profile == yields.Id)
@@ -252,7 +264,7 @@ public sealed class IdentityResolver(IdentityIndex index, ProfileStore profiles,
         return await index.RepointAsync(attempt.Entries[0]!, id, remember: true, cancellation) ? attempt.Result(id, attempt.Identifiers, []) : null;
     }
 
-    private static List<ProfileId> PastOf(IdentityEntry?[] entries)
+    private static List<ProfileId> PastOf(IEnumerable<IdentityEntry?> entries)
     {
         var past = new List<ProfileId>();
         foreach (var entry in entries)
@@ -267,6 +279,7 @@ public sealed class IdentityResolver(IdentityIndex index, ProfileStore profiles,
     /// <param name="Profile">Null where only a claim leads here and no document was written yet.</param>
     private sealed record Holder(ProfileId Id, Profile? Profile);
 
+    /// <param name="Identifiers">Those not dropped; entries and holders stand at the same places.</param>
     private sealed record Attempt(
         Event Event,
         List<Identifier> Identifiers,
@@ -275,36 +288,46 @@ public sealed class IdentityResolver(IdentityIndex index, ProfileStore profiles,
         List<IdentityDecision> Decisions,
         IReadOnlyDictionary<ProfileId, HashSet<Identifier>> PendingByProfile)
     {
-        public IEnumerable<Holder> Others(Holder top) => Holders.Where(h => h is not null && h.Id != top.Id)!;
+        /// <summary>The profile of the strongest identifier that leads anywhere.</summary>
+        public Holder? Top => Holders.Take(Identifiers.Count).FirstOrDefault(h => h is not null);
+
+        public IEnumerable<Holder> Others(Holder top) => Holders.Take(Identifiers.Count).Where(h => h is not null && h.Id != top.Id)!;
+
+        public int IndexOf(Holder holder) => Array.FindIndex(Holders, h => h?.Id == holder.Id);
 
         public HashSet<Identifier> Pending(ProfileId profile) => PendingByProfile.TryGetValue(profile, out var set) ? set : [];
 
+        /// <summary>
+        /// The profile's document; where there is none yet, what is known of it all the same: the identifiers that lead there or are about to.
+        /// </summary>
+        public Profile Known(Holder holder)
+        {
+            if (holder.Profile is { } document)
+                return document;
+            var expected = new Profile(holder.Id);
+            foreach (var identifier in LedTo(holder).Union(Pending(holder.Id)))
+                expected.See(new OwnedIdentifier(identifier, Event.Timestamp, Event.Timestamp, Event.SourceId, Event.MessageId));
+            return expected;
+        }
+
         /// <summary>Those that lead to this profile, and those that lead nowhere yet.</summary>
-        public List<Identifier> OwnedBy(Holder holder)
-        {
-            var own = new List<Identifier>(Identifiers.Count);
-            for (var i = 0; i < Identifiers.Count; i++)
-            {
-                if (Holders[i] is null || Holders[i]!.Id == holder.Id)
-                    own.Add(Identifiers[i]);
-            }
+        public List<Identifier> OwnedBy(Holder holder) => Where(h => h is null || h.Id == holder.Id);
 
-            return own;
-        }
-
-        public List<Identifier> LedTo(Holder holder)
-        {
-            var led = new List<Identifier>();
-            for (var i = 0; i < Identifiers.Count; i++)
-            {
-                if (Holders[i]?.Id == holder.Id)
-                    led.Add(Identifiers[i]);
-            }
-
-            return led;
-        }
+        public List<Identifier> LedTo(Holder holder) => Where(h => h?.Id == holder.Id);
 
         public Resolution Result(ProfileId profile, IReadOnlyList<Identifier> identifiers, IReadOnlyList<MergeRequest> merges) =>
-            new(profile, identifiers, Decisions, merges, PastOf(Entries), Verified: true);
+            new(profile, identifiers, Decisions, merges, PastOf(Entries.Take(Identifiers.Count)), Verified: true);
+
+        private List<Identifier> Where(Func<Holder?, bool> condition)
+        {
+            var chosen = new List<Identifier>(Identifiers.Count);
+            for (var i = 0; i < Identifiers.Count; i++)
+            {
+                if (condition(Holders[i]))
+                    chosen.Add(Identifiers[i]);
+            }
+
+            return chosen;
+        }
     }
 }

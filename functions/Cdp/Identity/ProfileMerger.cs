@@ -32,11 +32,17 @@ public enum MergeProgress
 /// The loser's document gets <see cref="Profile.MergedInto"/>, conditioned on the version whose identifiers were reserved. Writers that meet it
 /// follow to the winner. Did the loser change meanwhile, step 1 is done again with what it holds now, or is taken back if the rules forbid it by then.
 /// </item>
-/// <item>The loser's document is folded into the winner's, with a flag in the same write, so that it counts once.</item>
-/// <item>Events and markers are copied as inserts. One that is there already is the copy of an earlier run, or an event that both sides had.</item>
+/// <item>
+/// The loser's document is folded into the winner's, with a flag in the same write, so that it counts once, and with a permit row that every copy
+/// depends on.
+/// </item>
+/// <item>
+/// Events and markers are copied as inserts, on condition of the permit: a run that was overtaken cannot bring rows back. One that is there
+/// already is the copy of another run, or an event that both sides had.
+/// </item>
 /// <item>The loser's identifiers are led to the winner.</item>
 /// <item>The loser's rows are deleted; its document stays as the tombstone that its id leads over for ever.</item>
-/// <item>The absorption is taken out of the winner's document.</item>
+/// <item>The absorption is taken out of the winner's document, together with the permit.</item>
 /// </list>
 /// <para>
 /// Dies between any two steps: the message comes again and the documents tell where to go on. While the absorption stands, readers see both
@@ -47,7 +53,8 @@ public enum MergeProgress
 public sealed class ProfileMerger(IRowStore rows, ProfileStore profiles, IdentityIndex index, FailureLog failures, IdentityRules rules)
 {
     private const int MostTries = 50;
-    private const int CopiedEvents = StorageLimits.TransactionRows / 2;
+    // Two rows an event, and the permit.
+    private const int CopiedEvents = (StorageLimits.TransactionRows - 1) / 2;
 
     public async Task<MergeProgress> MergeAsync(MergeRequest request, CancellationToken cancellation)
     {
@@ -64,6 +71,8 @@ public sealed class ProfileMerger(IRowStore rows, ProfileStore profiles, Identit
             var firstWins = firstId < secondId;
             var winner = new Side(firstWins ? firstId : secondId, firstWins ? first : second, firstWins ? firstVersion : secondVersion);
             var loser = new Side(firstWins ? secondId : firstId, firstWins ? second : first, firstWins ? secondVersion : firstVersion);
+            if (await DropVoidAsync(winner, cancellation) || await DropVoidAsync(loser, cancellation))
+                continue;
             if (loser.Document.Absorbing.Count > 0)
                 return MergeProgress.Postponed;
 
@@ -97,6 +106,31 @@ public sealed class ProfileMerger(IRowStore rows, ProfileStore profiles, Identit
 
         throw new ConflictException($"The profiles of merge {request.MergeId} changed {MostTries} times in a row.");
     }
+
+    /// <summary>
+    /// Takes out reservations of profiles that another merge fenced first. They can never be fulfilled, and what was reserved is now part of a profile
+    /// that this one is linked to by the same identifiers. True where there was any, or somebody else wrote.
+    /// </summary>
+    private async Task<bool> DropVoidAsync(Side side, CancellationToken cancellation)
+    {
+        var any = false;
+        foreach (var absorption in side.Document.Absorbing.ToArray())
+        {
+            if (await WinnerOfAsync(absorption, cancellation) is not { } winner || winner == side.Id)
+                continue;
+            side.Document.Absorbing.Remove(absorption);
+            side.Document.Merges.RemoveAll(m => m.Id == absorption.MergeId);
+            any = true;
+        }
+
+        if (any)
+            await profiles.SaveAsync(side.Document, side.Version, cancellation);
+        return any;
+    }
+
+    /// <summary>The profile that fenced the loser; null where it is not fenced. Written once, it never changes.</summary>
+    private async Task<ProfileId?> WinnerOfAsync(Absorption absorption, CancellationToken cancellation) =>
+        (await profiles.FindAsync(absorption.Loser, fresh: true, cancellation))?.Decode().MergedInto;
 
     private static bool Reserves(Absorption absorption, Profile loser)
     {
@@ -145,7 +179,7 @@ public sealed class ProfileMerger(IRowStore rows, ProfileStore profiles, Identit
             if (absorption is null)
                 break;
             if (!absorption.Folded)
-                await FoldAsync(winner, absorption, cancellation);
+                await FoldAsync(request, winner, absorption, cancellation);
             await CopyAsync(winner, absorption, cancellation);
             await RepointAsync(winner, absorption.Loser, cancellation);
             await DeleteRowsAsync(absorption.Loser, cancellation);
@@ -155,6 +189,8 @@ public sealed class ProfileMerger(IRowStore rows, ProfileStore profiles, Identit
                 break;
         }
 
+        if (await profiles.FindAsync(winner, fresh: true, cancellation) is { } stored)
+            await DropVoidAsync(new Side(winner, stored.Decode(), stored.Version), cancellation);
         await SeeAsync(request, winner, cancellation);
         return MergeProgress.Done;
     }
@@ -182,20 +218,19 @@ public sealed class ProfileMerger(IRowStore rows, ProfileStore profiles, Identit
         throw new ConflictException($"Profile {winner} changed {MostTries} times in a row after merge {request.MergeId}.");
     }
 
-    /// <summary>One whose fence stands. Another worker may be between steps 1 and 2 of a second merge into the same winner.</summary>
+    /// <summary>One that this winner fenced. Another worker may be between steps 1 and 2 of a second merge into the same winner.</summary>
     private async Task<Absorption?> FencedAsync(Profile winner, CancellationToken cancellation)
     {
         foreach (var absorption in winner.Absorbing)
         {
-            var loser = await profiles.FindAsync(absorption.Loser, fresh: true, cancellation);
-            if (loser?.Decode().MergedInto is not null)
+            if (await WinnerOfAsync(absorption, cancellation) == winner.Id)
                 return absorption;
         }
 
         return null;
     }
 
-    private async Task FoldAsync(ProfileId winner, Absorption absorption, CancellationToken cancellation)
+    private async Task FoldAsync(MergeRequest request, ProfileId winner, Absorption absorption, CancellationToken cancellation)
     {
         var loser = (await profiles.FindAsync(absorption.Loser, fresh: true, cancellation))!.Value.Decode();
         var bothIdentified = false;
@@ -204,11 +239,14 @@ public sealed class ProfileMerger(IRowStore rows, ProfileStore profiles, Identit
             if (present.Folded)
                 return false;
             bothIdentified = document.IsIdentified && loser.IsIdentified;
-            document.Absorb(loser);
+            var fits = ProfileCodec.Encode(document).Length + ProfileCodec.Encode(loser).Length <= ProfileCodec.MostBytes;
+            document.Absorb(loser, withTraits: fits);
+            if (!fits)
+                document.Record(new IdentityDecision(request.At, request.MessageId, request.LinkedTo, "traits-refused", FailureReason.ProfileFull));
             document.Absorbing[document.Absorbing.IndexOf(present)] = present with { Folded = true };
             SetState(document, present.MergeId, MergeState.Copying);
             return true;
-        }, cancellation);
+        }, RowWrite.Insert(ProfileRows.CopyPermit(winner, absorption.Loser), default), cancellation);
         if (!changed)
             return;
         Telemetry.Merged("copying");
@@ -235,18 +273,28 @@ public sealed class ProfileMerger(IRowStore rows, ProfileStore profiles, Identit
 
     private async Task CopyChunkAsync(ProfileId winner, ProfileId loser, List<EventRow> chunk, CancellationToken cancellation)
     {
+        var permitKey = ProfileRows.CopyPermit(winner, loser);
         while (chunk.Count > 0)
         {
-            var writes = new List<RowWrite>(chunk.Count * 2);
+            if (await rows.GetAsync(TableName.Profiles, winner.Shard, permitKey, cancellation) is not { } permit)
+            {
+                // Another run has finished this merge; the rows in hand are copied already, or gone for good.
+                chunk.Clear();
+                return;
+            }
+
+            var writes = new List<RowWrite>((chunk.Count * 2) + 1) { RowWrite.Replace(permitKey, permit.Data, permit.Version) };
             foreach (var row in chunk)
             {
                 writes.Add(RowWrite.Insert(ProfileRows.Event(winner, row.Event.Timestamp, row.Event.MessageKey), row.Encode(winner)));
                 writes.Add(RowWrite.Insert(ProfileRows.Marker(winner, row.Event.MessageKey), ProfileRows.MarkerData(row.Event)));
             }
 
-            if ((await rows.CommitAsync(TableName.Profiles, winner.Shard, writes, cancellation)).Committed)
+            var result = await rows.CommitAsync(TableName.Profiles, winner.Shard, writes, cancellation);
+            if (result.Committed)
                 return;
-            await RemovePresentAsync(winner, loser, chunk, cancellation);
+            if (result.RefusedIndex > 0)
+                await RemovePresentAsync(winner, loser, chunk, cancellation);
         }
     }
 
@@ -284,7 +332,7 @@ public sealed class ProfileMerger(IRowStore rows, ProfileStore profiles, Identit
                 return false;
             document.NeedsRefold = true;
             return true;
-        }, cancellation);
+        }, null, cancellation);
 
     private async Task RepointAsync(ProfileId winner, ProfileId loser, CancellationToken cancellation)
     {
@@ -346,7 +394,7 @@ public sealed class ProfileMerger(IRowStore rows, ProfileStore profiles, Identit
 
             document.Absorbing.Remove(present);
             SetState(document, present.MergeId, MergeState.Done);
-            if (await profiles.SaveAsync(document, stored.Version, cancellation))
+            if (await profiles.SaveAsync(document, stored.Version, cancellation, RowWrite.Delete(ProfileRows.CopyPermit(winner, absorption.Loser))))
             {
                 Telemetry.Merged("done");
                 return;
@@ -370,7 +418,7 @@ public sealed class ProfileMerger(IRowStore rows, ProfileStore profiles, Identit
     }
 
     /// <summary>Changes the winner's document while it absorbs the loser. False where there is nothing to change (any more).</summary>
-    private async Task<bool> UpdateAsync(ProfileId winner, ProfileId loser, Func<Profile, Absorption, bool> change, CancellationToken cancellation)
+    private async Task<bool> UpdateAsync(ProfileId winner, ProfileId loser, Func<Profile, Absorption, bool> change, RowWrite? with, CancellationToken cancellation)
     {
         for (var tries = 0; tries < MostTries; tries++)
         {
@@ -380,7 +428,7 @@ public sealed class ProfileMerger(IRowStore rows, ProfileStore profiles, Identit
             var present = document.Absorbing.Find(a => a.Loser == loser);
             if (present is null || !change(document, present))
                 return false;
-            if (await profiles.SaveAsync(document, stored.Version, cancellation))
+            if (await profiles.SaveAsync(document, stored.Version, cancellation, with))
                 return true;
         }
 

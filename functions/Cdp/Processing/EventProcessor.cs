@@ -1,4 +1,3 @@
-using System.Text;
 using Cdp.Archive;
 using Cdp.Collect;
 using Cdp.Events;
@@ -78,7 +77,7 @@ public sealed class EventProcessor(
             }
             catch (FormatException exception)
             {
-                await failures.RecordMessageAsync(FailureReason.Undecodable, Encoding.UTF8.GetString(json.Span), exception.Message, cancellation);
+                await failures.RecordMessageAsync(FailureReason.Undecodable, EventMessageCodec.Encode([new CollectedEvent(json, historical)]), exception.Message, cancellation);
             }
         }
 

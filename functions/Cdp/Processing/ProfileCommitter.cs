@@ -77,7 +77,7 @@ public sealed class ProfileCommitter(
         var (known, identified) = (stored is not null, document.IsIdentified);
         foreach (var assigned in batch.Remaining)
         {
-            if (folded.Count == MostEvents)
+            if (folded.Count == (batch.OneByOne ? 1 : MostEvents))
                 break;
             if (!Accepts(document, assigned.Resolution))
             {
@@ -96,6 +96,13 @@ public sealed class ProfileCommitter(
         document.Version++;
         writes[0] = ProfileStore.Write(document, stored?.Version, out var data);
         var full = data.Length > ProfileCodec.MostBytes;
+        if (full && folded.Count > 1)
+        {
+            // One event's traits are too much; the others' are not refused for it.
+            batch.OneByOne = true;
+            return true;
+        }
+
         if (full)
         {
             // The events count and stay on the timeline; the document takes no more traits.
@@ -238,6 +245,9 @@ public sealed class ProfileCommitter(
 
         /// <summary>Nobody can have written the document before this commit.</summary>
         public bool IsNew { get; set; }
+
+        /// <summary>The document is near its size limit.</summary>
+        public bool OneByOne { get; set; }
 
         public List<AssignedEvent> Remaining { get; } = [];
 

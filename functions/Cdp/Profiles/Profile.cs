@@ -14,7 +14,7 @@ namespace Cdp.Profiles;
 /// </remarks>
 public sealed class Profile(ProfileId id)
 {
-    /// <summary>Decisions kept; older ones are in the audit trail.</summary>
+    /// <summary>Decisions kept; the oldest ones give way.</summary>
     public const int MostDecisions = 100;
 
     public ProfileId Id { get; } = id;
@@ -105,7 +105,8 @@ public sealed class Profile(ProfileId id)
     }
 
     /// <summary>Folds a merged profile's document in. Repeating it would count twice: <see cref="Absorption.Folded"/> guards that.</summary>
-    public void Absorb(Profile loser)
+    /// <param name="withTraits">False where both documents' traits are too much for one: the loser's stay on its events alone.</param>
+    public void Absorb(Profile loser, bool withTraits = true)
     {
         EventCount += loser.EventCount;
         if (loser.CreatedAt < CreatedAt)
@@ -116,8 +117,12 @@ public sealed class Profile(ProfileId id)
             LastSeenAt = loser.LastSeenAt;
         foreach (var identifier in loser.Identifiers)
             See(identifier);
-        foreach (var (name, trait) in loser.Traits)
-            Set(name, trait);
+        if (withTraits)
+        {
+            foreach (var (name, trait) in loser.Traits)
+                Set(name, trait);
+        }
+
         Merges.AddRange(loser.Merges);
         foreach (var decision in loser.Decisions)
             Record(decision);

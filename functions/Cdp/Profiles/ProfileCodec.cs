@@ -14,7 +14,7 @@ namespace Cdp.Profiles;
 /// </summary>
 public static class ProfileCodec
 {
-    /// <summary>A document's limit in the table: half of an entity, so that a merge of two can still be stored.</summary>
+    /// <summary>From this size on a document takes no more traits. What else it has to take, identifiers and merges, fits above it in a row.</summary>
     public const int MostBytes = 512 * 1024;
 
     private const byte Plain = 1;

@@ -11,6 +11,7 @@ namespace Cdp.Profiles;
 /// <item><c>e|{profile}|{reverse time}|{message}</c> an event, newest first</item>
 /// <item><c>m|{message}|{profile}</c> the message was taken: what makes a retry count once</item>
 /// <item><c>o|{time}|{profile}|{version}</c> effects of a commit that have not left yet</item>
+/// <item><c>a|{profile}|{loser}</c> rows of a merged profile may be copied here: written with the fold, deleted with the end of the merge</item>
 /// </list>
 /// <c>{message}</c> is the 128-bit hash of (source, messageId).
 /// </summary>
@@ -38,6 +39,8 @@ public static class ProfileRows
     public static (string From, string To) MarkersOf(Hash128 message) => ($"m|{message}|", $"m|{message}}}");
 
     public static string Outbox(ProfileId profile, Instant at, long version) => $"o|{at.Milliseconds:D15}|{profile.Value}|{version:D12}";
+
+    public static string CopyPermit(ProfileId winner, ProfileId loser) => $"a|{winner.Value}|{loser.Value}";
 
     /// <summary>All effects that were committed before <paramref name="before"/>.</summary>
     public static (string From, string To) OutboxBefore(Instant before) => ("o|", $"o|{before.Milliseconds:D15}");

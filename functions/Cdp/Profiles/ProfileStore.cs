@@ -67,12 +67,14 @@ public sealed class ProfileStore(IRowStore rows)
         return version is null ? RowWrite.Insert(key, data) : RowWrite.Replace(key, data, version);
     }
 
-    /// <summary>Stores the document alone. False where somebody else wrote since <paramref name="version"/>.</summary>
-    public async Task<bool> SaveAsync(Profile profile, string? version, CancellationToken cancellation)
+    /// <summary>Stores the document, without events. False where somebody else wrote since <paramref name="version"/>.</summary>
+    /// <param name="with">Another row of the profile to write in the same transaction.</param>
+    public async Task<bool> SaveAsync(Profile profile, string? version, CancellationToken cancellation, RowWrite? with = null)
     {
         profile.Version++;
         var write = Write(profile, version, out var data);
-        var result = await rows.CommitAsync(TableName.Profiles, profile.Id.Shard, [write], cancellation);
+        RowWrite[] writes = with is { } other ? [write, other] : [write];
+        var result = await rows.CommitAsync(TableName.Profiles, profile.Id.Shard, writes, cancellation);
         if (result.Committed)
             Remember(profile.Id, data, result.Versions[0]!);
         else

@@ -24,7 +24,7 @@ public sealed class R05GhostRowsTests
         var interrupted = false;
         world.Store.Before = async call =>
         {
-            if (interrupted || Worker.Current != b.Name || call.Operation != Storage.StoreOperation.Commit || !call.Keys[0].StartsWith($"e|{winner}", StringComparison.Ordinal))
+            if (interrupted || Worker.Current != b.Name || call.Operation != Storage.StoreOperation.Commit || !call.Keys.Any(key => key.StartsWith($"e|{winner}", StringComparison.Ordinal)))
                 return;
             interrupted = true;
             await a.CollectAsync(WorldExtensions.Batch("""{"type":"identify","messageId":"xw","traits":{"email":"x@mail.test","phone":"+49301234567"}}"""));
