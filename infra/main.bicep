@@ -60,7 +60,6 @@ var tableNames = [
   'identities'
   'config'
   'failures'
-  'audit'
   'stats'
 ]
 

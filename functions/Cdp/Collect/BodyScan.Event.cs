@@ -104,7 +104,7 @@ internal sealed partial class BodyScan
             return;
         draft.Refused = type == EventType.Track && facts.NameIsNoText
             ? Invalid(Fault.NotText, missing)
-            : new Refused(ProblemType.InvalidField, $"{missing}: A {type.Name()} call needs it.", missing);
+            : new Refused(ProblemType.InvalidField, $"{missing}: every {type.Name()} call needs it.", missing);
     }
 
     /// <param name="at">Where the fault is.</param>

@@ -61,7 +61,7 @@ public sealed class IdentityResolver(IdentityIndex index, ProfileStore profiles,
             var attempt = new Attempt(e, identifiers, entries, holders, decisions, pending);
             // What is dropped leaves the rest as it was read.
             while (identifiers.Count > 1 && Violation(attempt, withPending: true) is { } rule)
-                Drop(attempt, rule);
+                await DropAsync(attempt, rule, cancellation);
 
             if (await TryAsync(attempt, cancellation) is { } resolution)
                 return resolution;
@@ -207,13 +207,28 @@ public sealed class IdentityResolver(IdentityIndex index, ProfileStore profiles,
         }
 
         var own = attempt.OwnedBy(top);
-        return await ClaimMissingAsync(attempt, top.Id, cancellation) ? attempt.Result(top.Id, own, merges) : null;
+        return await AdoptAsync(attempt, top, cancellation) && await ClaimMissingAsync(attempt, top.Id, cancellation) ? attempt.Result(top.Id, own, merges) : null;
     }
 
     private async Task<Resolution?> CreateAsync(Attempt attempt, CancellationToken cancellation)
     {
         var id = ProfileId.New(ids);
         return await ClaimMissingAsync(attempt, id, cancellation) ? attempt.Result(id, attempt.Identifiers, []) with { IsNew = true } : null;
+    }
+
+    /// <summary>Claims of other workers that no document lists yet: this event's commit may be the first to list them.</summary>
+    private async Task<bool> AdoptAsync(Attempt attempt, Holder top, CancellationToken cancellation)
+    {
+        for (var i = 0; i < attempt.Identifiers.Count; i++)
+        {
+            if (attempt.Entries[i] is { } entry && attempt.Holders[i]!.Id == top.Id && top.Profile?.Owns(entry.Identifier) != true
+                && !index.IsMine(entry) && !await index.AdoptAsync(entry, cancellation))
+            {
+                return false;
+            }
+        }
+
+        return true;
     }
 
     private async Task<bool> ClaimMissingAsync(Attempt attempt, ProfileId profile, CancellationToken cancellation)
@@ -228,11 +243,17 @@ public sealed class IdentityResolver(IdentityIndex index, ProfileStore profiles,
     }
 
     /// <summary>The weakest identifier yields: it stays where it was, and the event goes on without it.</summary>
-    private void Drop(Attempt attempt, string rule)
+    private async Task DropAsync(Attempt attempt, string rule, CancellationToken cancellation)
     {
-        var weakest = attempt.Identifiers[^1];
-        attempt.Identifiers.RemoveAt(attempt.Identifiers.Count - 1);
-        attempt.Decisions.Add(new IdentityDecision(Instant.Now(time), attempt.Event.MessageId, weakest, "dropped", rule));
+        var last = attempt.Identifiers.Count - 1;
+        var weakest = attempt.Identifiers[last];
+        attempt.Identifiers.RemoveAt(last);
+        // An alias says that two user ids are the same person: that link is refused.
+        var action = attempt.Event.Type == EventType.Alias && weakest.Type == IdentityRules.UserId ? "refused" : "dropped";
+        attempt.Decisions.Add(new IdentityDecision(Instant.Now(time), attempt.Event.MessageId, weakest, action, rule));
+        // A claim of an earlier try, for a profile that then had no room for it: left there it would lead the identifier to a stranger.
+        if (attempt.Entries[last] is { } entry && index.IsMine(entry) && attempt.Holders[last]!.Profile?.Owns(weakest) == false)
+            await index.ReleaseAsync(entry, cancellation);
     }
 
     /// <summary>

@@ -15,7 +15,7 @@ public enum MergeProgress
     /// <summary>The rules forbid it.</summary>
     Refused,
 
-    /// <summary>One of the two is busy with a merge of its own: come again.</summary>
+    /// <summary>A long chain of merges has to be worked off first: come again.</summary>
     Postponed,
 }
 
@@ -47,16 +47,21 @@ public enum MergeProgress
 /// <para>
 /// Dies between any two steps: the message comes again and the documents tell where to go on. While the absorption stands, readers see both
 /// timelines and committers look for markers on both sides, so nothing counts twice and nothing is missing. The winner is not fenced
-/// itself meanwhile: waits go from larger ids to smaller ones only, so they end.
+/// itself meanwhile: whoever wants to merge it away brings its own merges to their end first.
 /// </para>
 /// </remarks>
 public sealed class ProfileMerger(IRowStore rows, ProfileStore profiles, IdentityIndex index, FailureLog failures, IdentityRules rules)
 {
     private const int MostTries = 50;
+
+    // Merges that wait for merges that wait for merges; what is longer comes again.
+    private const int MostDepth = 8;
     // Two rows an event, and the permit.
     private const int CopiedEvents = (StorageLimits.TransactionRows - 1) / 2;
 
-    public async Task<MergeProgress> MergeAsync(MergeRequest request, CancellationToken cancellation)
+    public Task<MergeProgress> MergeAsync(MergeRequest request, CancellationToken cancellation) => MergeAsync(request, depth: 0, cancellation);
+
+    private async Task<MergeProgress> MergeAsync(MergeRequest request, int depth, CancellationToken cancellation)
     {
         for (var tries = 0; tries < MostTries; tries++)
         {
@@ -74,7 +79,13 @@ public sealed class ProfileMerger(IRowStore rows, ProfileStore profiles, Identit
             if (await DropVoidAsync(winner, cancellation) || await DropVoidAsync(loser, cancellation))
                 continue;
             if (loser.Document.Absorbing.Count > 0)
-                return MergeProgress.Postponed;
+            {
+                // Somebody is at it, or gave up: any worker can bring a merge to its end.
+                if (depth == MostDepth || await FinishOthersAsync(loser, depth + 1, cancellation) == MergeProgress.Postponed)
+                    return MergeProgress.Postponed;
+                continue;
+            }
+
 
             var absorption = winner.Document.Absorbing.Find(a => a.Loser == loser.Id);
             if (absorption is null && winner.Document.Merges.Exists(m => m.Loser == loser.Id && m.State != MergeState.Undone))
@@ -105,6 +116,21 @@ public sealed class ProfileMerger(IRowStore rows, ProfileStore profiles, Identit
         }
 
         throw new ConflictException($"The profiles of merge {request.MergeId} changed {MostTries} times in a row.");
+    }
+
+    /// <summary>Brings the merges to their end that a profile is winning; their losers have larger ids, so this does not go in circles.</summary>
+    private async Task<MergeProgress> FinishOthersAsync(Side side, int depth, CancellationToken cancellation)
+    {
+        foreach (var absorption in side.Document.Absorbing)
+        {
+            var record = side.Document.Merges.Find(m => m.Id == absorption.MergeId)
+                ?? throw new InvalidDataException($"Profile {side.Id} absorbs {absorption.Loser} without a record of it.");
+            var request = new MergeRequest(record.Id, side.Id, absorption.Loser, record.LinkedBy, record.LinkedTo, [], record.At, "", record.MessageId, record.At);
+            if (await MergeAsync(request, depth, cancellation) == MergeProgress.Postponed)
+                return MergeProgress.Postponed;
+        }
+
+        return MergeProgress.Done;
     }
 
     /// <summary>
@@ -180,10 +206,13 @@ public sealed class ProfileMerger(IRowStore rows, ProfileStore profiles, Identit
                 break;
             if (!absorption.Folded)
                 await FoldAsync(request, winner, absorption, cancellation);
-            await CopyAsync(winner, absorption, cancellation);
-            await RepointAsync(winner, absorption.Loser, cancellation);
-            await DeleteRowsAsync(absorption.Loser, cancellation);
-            await CloseAsync(winner, absorption, cancellation);
+            if (await CopyAsync(winner, absorption, cancellation))
+            {
+                await RepointAsync(winner, absorption.Loser, cancellation);
+                await DeleteRowsAsync(absorption.Loser, cancellation);
+                await CloseAsync(winner, absorption, cancellation);
+            }
+
             document = (await profiles.FindAsync(winner, fresh: true, cancellation))?.Decode();
             if (document?.MergedInto is not null)
                 break;
@@ -239,7 +268,9 @@ public sealed class ProfileMerger(IRowStore rows, ProfileStore profiles, Identit
             if (present.Folded)
                 return false;
             bothIdentified = document.IsIdentified && loser.IsIdentified;
-            var fits = ProfileCodec.Encode(document).Length + ProfileCodec.Encode(loser).Length <= ProfileCodec.MostBytes;
+            var both = ProfileCodec.Decode(winner, ProfileCodec.Encode(document));
+            both.Absorb(loser);
+            var fits = ProfileCodec.Encode(both).Length <= ProfileCodec.MostMergedBytes;
             document.Absorb(loser, withTraits: fits);
             if (!fits)
                 document.Record(new IdentityDecision(request.At, request.MessageId, request.LinkedTo, "traits-refused", FailureReason.ProfileFull));
@@ -253,7 +284,8 @@ public sealed class ProfileMerger(IRowStore rows, ProfileStore profiles, Identit
         Telemetry.ProfilesChanged(loser.IsEmpty ? 0 : -1, bothIdentified ? -1 : 0);
     }
 
-    private async Task CopyAsync(ProfileId winner, Absorption absorption, CancellationToken cancellation)
+    /// <summary>False where the permit is gone: another run has finished this merge.</summary>
+    private async Task<bool> CopyAsync(ProfileId winner, Absorption absorption, CancellationToken cancellation)
     {
         var loser = absorption.Loser;
         var chunk = new List<EventRow>(CopiedEvents);
@@ -263,25 +295,22 @@ public sealed class ProfileMerger(IRowStore rows, ProfileStore profiles, Identit
             chunk.Add(EventRow.Decode(loser, row.Data));
             if (chunk.Count == CopiedEvents)
             {
-                await CopyChunkAsync(winner, loser, chunk, cancellation);
+                if (!await CopyChunkAsync(winner, loser, chunk, cancellation))
+                    return false;
                 chunk.Clear();
             }
         }
 
-        await CopyChunkAsync(winner, loser, chunk, cancellation);
+        return await CopyChunkAsync(winner, loser, chunk, cancellation);
     }
 
-    private async Task CopyChunkAsync(ProfileId winner, ProfileId loser, List<EventRow> chunk, CancellationToken cancellation)
+    private async Task<bool> CopyChunkAsync(ProfileId winner, ProfileId loser, List<EventRow> chunk, CancellationToken cancellation)
     {
         var permitKey = ProfileRows.CopyPermit(winner, loser);
         while (chunk.Count > 0)
         {
             if (await rows.GetAsync(TableName.Profiles, winner.Shard, permitKey, cancellation) is not { } permit)
-            {
-                // Another run has finished this merge; the rows in hand are copied already, or gone for good.
-                chunk.Clear();
-                return;
-            }
+                return false;
 
             var writes = new List<RowWrite>((chunk.Count * 2) + 1) { RowWrite.Replace(permitKey, permit.Data, permit.Version) };
             foreach (var row in chunk)
@@ -292,10 +321,12 @@ public sealed class ProfileMerger(IRowStore rows, ProfileStore profiles, Identit
 
             var result = await rows.CommitAsync(TableName.Profiles, winner.Shard, writes, cancellation);
             if (result.Committed)
-                return;
+                return true;
             if (result.RefusedIndex > 0)
                 await RemovePresentAsync(winner, loser, chunk, cancellation);
         }
+
+        return true;
     }
 
     /// <summary>Takes out of the chunk what the winner has: our own copies of an earlier run, and events that both sides had.</summary>

@@ -36,11 +36,21 @@ public sealed class EventProcessor(
     {
         var collected = await EventMessageCodec.DecodeAsync(body, blobs, cancellation);
         var events = new List<Event>(collected.Count);
+        List<Exception>? errors = null;
         foreach (var (json, historical) in collected)
-            events.Add(Event.Parse(json, historical));
+        {
+            try
+            {
+                events.Add(Event.Parse(json, historical));
+            }
+            catch (FormatException exception) when (deliveries >= AloneFrom)
+            {
+                (errors ??= []).Add(exception);
+            }
+        }
 
         if (deliveries >= AloneFrom)
-            await ProcessAloneAsync(events, cancellation);
+            await ProcessAloneAsync(events, errors, cancellation);
         else
             await ProcessTogetherAsync(events, cancellation);
 
@@ -113,9 +123,8 @@ public sealed class EventProcessor(
             async (group, token) => await CommitAsync(group, token));
     }
 
-    private async Task ProcessAloneAsync(List<Event> events, CancellationToken cancellation)
+    private async Task ProcessAloneAsync(List<Event> events, List<Exception>? errors, CancellationToken cancellation)
     {
-        List<Exception>? errors = null;
         foreach (var e in events)
         {
             try
@@ -129,7 +138,7 @@ public sealed class EventProcessor(
         }
 
         if (errors is not null)
-            throw new AggregateException($"{errors.Count} of {events.Count} events could not be processed.", errors);
+            throw new AggregateException($"{errors.Count} events of the message could not be processed.", errors);
     }
 
     /// <summary>

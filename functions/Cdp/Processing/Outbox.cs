@@ -43,14 +43,26 @@ public sealed class Outbox(IRowStore rows, IMessageQueue queue, TimeProvider tim
     public async Task<int> SweepAsync(string shard, CancellationToken cancellation)
     {
         var swept = 0;
+        List<Exception>? errors = null;
         var (from, to) = ProfileRows.OutboxBefore(Instant.Now(time).Plus(-SweepAge));
         await foreach (var row in rows.RangeAsync(TableName.Profiles, shard, from, to, pageSize: 100, cancellation))
         {
-            var effects = JsonSerializer.Deserialize(row.Data.Span, OutboxJson.Default.IReadOnlyListEffect)
-                ?? throw new InvalidDataException($"The outbox row {row.Key} is empty.");
-            await DispatchAsync(shard, row.Key, effects, cancellation);
-            swept++;
+            try
+            {
+                var effects = JsonSerializer.Deserialize(row.Data.Span, OutboxJson.Default.IReadOnlyListEffect)
+                    ?? throw new InvalidDataException($"The outbox row {row.Key} is empty.");
+                await DispatchAsync(shard, row.Key, effects, cancellation);
+                swept++;
+            }
+            catch (Exception exception) when (exception is JsonException or InvalidDataException)
+            {
+                // One row that cannot be read, of a newer version of the app perhaps, does not hold up the others.
+                (errors ??= []).Add(exception);
+            }
         }
+
+        if (errors is not null)
+            throw new AggregateException($"{errors.Count} outbox rows of shard {shard} cannot be read.", errors);
 
         Telemetry.Swept(swept);
         return swept;

@@ -17,6 +17,9 @@ public static class ProfileCodec
     /// <summary>From this size on a document takes no more traits. What else it has to take, identifiers and merges, fits above it in a row.</summary>
     public const int MostBytes = 512 * 1024;
 
+    /// <summary>What a merge may make of two documents: room for identifiers and merges is left in the row.</summary>
+    public const int MostMergedBytes = Storage.StorageLimits.RowBytes - (64 * 1024);
+
     private const byte Plain = 1;
     private const byte Compressed = 2;
 

@@ -37,7 +37,6 @@ public enum TableName
     Identities,
     Config,
     Failures,
-    Audit,
     Stats,
 }
 

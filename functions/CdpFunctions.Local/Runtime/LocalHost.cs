@@ -175,6 +175,8 @@ public sealed class LocalHost : IAsyncDisposable
         builder.WebHost.UseKestrelCore().ConfigureKestrel(kestrel =>
         {
             kestrel.AddServerHeader = false;
+            // Pixels carry events in the query; the front end of the real host takes long ones too.
+            kestrel.Limits.MaxRequestLineSize = 64 * 1024;
             if (_options.Port == 0) kestrel.Listen(IPAddress.Loopback, 0);
             else kestrel.ListenLocalhost(_options.Port);
         });

@@ -74,16 +74,23 @@ public sealed class RequestBody : IDisposable
 
     private async Task InflateAsync(HttpRequest request)
     {
-        using var inflated = new GZipStream(request.Body, CompressionMode.Decompress, leaveOpen: true);
+        var compressed = new TailStream(request.Body);
+        using var inflated = new GZipStream(compressed, CompressionMode.Decompress, leaveOpen: true);
         try
         {
             await FillAsync(inflated, request.HttpContext.RequestAborted);
         }
         catch (InvalidDataException exception)
         {
-            throw new ProblemException(ProblemType.NotJson, "The body says it is gzip and cannot be inflated: " + exception.Message);
+            throw NotInflatable(exception.Message);
         }
+
+        // The decompressor takes a stream that ends before its trailer for complete. The trailer says how much there should be (RFC 1952, ISIZE).
+        if (compressed.LastFourBytes != length)
+            throw NotInflatable("it is cut off, or something follows it.");
     }
+
+    private static ProblemException NotInflatable(string why) => new(ProblemType.NotJson, "The body says it is gzip and cannot be inflated: " + why);
 
     private async Task FillAsync(Stream stream, CancellationToken cancellation)
     {
@@ -106,5 +113,42 @@ public sealed class RequestBody : IDisposable
         buffer.AsSpan(0, length).CopyTo(larger);
         ArrayPool<byte>.Shared.Return(buffer);
         buffer = larger;
+    }
+
+    /// <summary>Remembers the end of what was read through it.</summary>
+    private sealed class TailStream(Stream source) : Stream
+    {
+        /// <summary>As a little-endian number.</summary>
+        public uint LastFourBytes { get; private set; }
+
+        public override bool CanRead => true;
+
+        public override bool CanSeek => false;
+
+        public override bool CanWrite => false;
+
+        public override long Length => throw new NotSupportedException();
+
+        public override long Position { get => throw new NotSupportedException(); set => throw new NotSupportedException(); }
+
+        public override async ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default)
+        {
+            var read = await source.ReadAsync(buffer, cancellationToken);
+            foreach (var b in buffer.Span[Math.Max(read - 4, 0)..read])
+                LastFourBytes = (LastFourBytes >> 8) | ((uint)b << 24);
+            return read;
+        }
+
+        public override int Read(byte[] buffer, int offset, int count) => throw new NotSupportedException();
+
+        public override void Flush()
+        {
+        }
+
+        public override long Seek(long offset, SeekOrigin origin) => throw new NotSupportedException();
+
+        public override void SetLength(long value) => throw new NotSupportedException();
+
+        public override void Write(byte[] buffer, int offset, int count) => throw new NotSupportedException();
     }
 }

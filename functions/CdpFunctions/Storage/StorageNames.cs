@@ -11,7 +11,6 @@ public static class StorageNames
         TableName.Identities => "identities",
         TableName.Config => "config",
         TableName.Failures => "failures",
-        TableName.Audit => "audit",
         TableName.Stats => "stats",
         _ => throw new ArgumentOutOfRangeException(nameof(table)),
     };
