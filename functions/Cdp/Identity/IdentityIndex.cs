@@ -26,9 +26,6 @@ public sealed class IdentityIndex(IRowStore rows, TimeProvider time)
     // About 200 bytes an entry: 2 x 100,000 entries are 40 MB at most.
     private readonly TwoGenerationCache<Identifier, IdentityEntry> cache = new(100_000);
 
-    // The version of an entry this process wrote last: as long as the table has it, no other worker builds on the entry.
-    private readonly TwoGenerationCache<Identifier, string> mine = new(10_000);
-
     /// <summary>Finds the entry of an identifier, null where nobody has it.</summary>
     /// <param name="fresh">Read the table even where the answer is cached.</param>
     public ValueTask<IdentityEntry?> FindAsync(Identifier identifier, bool fresh, CancellationToken cancellation) =>
@@ -66,31 +63,20 @@ public sealed class IdentityIndex(IRowStore rows, TimeProvider time)
 
         var entry = new IdentityEntry(identifier, profile, [], now, result.Versions[0]!);
         Remember(entry);
-        mine.Set(identifier, entry.Version);
         return entry;
     }
-
-    /// <summary>The entry is as this process wrote it.</summary>
-    public bool IsMine(IdentityEntry entry) => mine.TryGet(entry.Identifier, out var version) && version == entry.Version;
-
-    /// <summary>
-    /// Says, by a new version, that this process is about to list an identifier that another one claimed; so nobody takes the claim back meanwhile.
-    /// False where the entry changed.
-    /// </summary>
-    public Task<bool> AdoptAsync(IdentityEntry entry, CancellationToken cancellation) => RepointAsync(entry, entry.Profile, remember: false, cancellation);
 
     /// <summary>Takes a claim back that came to nothing, unless somebody else built on it. The identifier is nobody's again.</summary>
     public async Task ReleaseAsync(IdentityEntry entry, CancellationToken cancellation)
     {
         cache.Remove(entry.Identifier);
-        mine.Remove(entry.Identifier);
         var write = RowWrite.Delete(Key(entry.Identifier), entry.Version);
         await rows.CommitAsync(TableName.Identities, Partition(entry.Identifier), [write], cancellation);
     }
 
-    /// <summary>Leads an identifier to another profile from now on. False where the entry changed meanwhile.</summary>
+    /// <summary>Leads an identifier to another profile from now on. Null where the entry changed meanwhile.</summary>
     /// <param name="remember">Keep the present profile in <see cref="IdentityEntry.Past"/>: its markers stay there.</param>
-    public async Task<bool> RepointAsync(IdentityEntry entry, ProfileId profile, bool remember, CancellationToken cancellation)
+    public async Task<IdentityEntry?> RepointAsync(IdentityEntry entry, ProfileId profile, bool remember, CancellationToken cancellation)
     {
         ProfileId[] past = remember && entry.Profile != profile && !entry.Past.Contains(entry.Profile) ? [.. entry.Past, entry.Profile] : [.. entry.Past];
         var now = Instant.Now(time);
@@ -99,12 +85,12 @@ public sealed class IdentityIndex(IRowStore rows, TimeProvider time)
         if (!result.Committed)
         {
             cache.Remove(entry.Identifier);
-            return false;
+            return null;
         }
 
-        Remember(new IdentityEntry(entry.Identifier, profile, past, now, result.Versions[0]!));
-        mine.Set(entry.Identifier, result.Versions[0]!);
-        return true;
+        var written = new IdentityEntry(entry.Identifier, profile, past, now, result.Versions[0]!);
+        Remember(written);
+        return written;
     }
 
     private void Remember(IdentityEntry entry) => cache.Set(entry.Identifier, entry with { FromCache = true });

@@ -41,11 +41,11 @@ public sealed class IdentityResolver(IdentityIndex index, ProfileStore profiles,
     // Each try either makes progress or loses against another worker that made some.
     private const int MostTries = 20;
 
-    /// <param name="pending">Identifiers that earlier events of the same batch add to profiles, not committed yet.</param>
+    /// <param name="scope">Of the group of events this one belongs to.</param>
     /// <param name="fresh">Read everything anew: a cached answer has proven stale.</param>
     /// <returns>Null where the event carries no usable identifier.</returns>
     public async Task<Resolution?> ResolveAsync(
-        Event e, IReadOnlyDictionary<ProfileId, HashSet<Identifier>> pending, bool fresh, CancellationToken cancellation)
+        Event e, ResolutionScope scope, bool fresh, CancellationToken cancellation)
     {
         var identifiers = await IdentifiersAsync(e, fresh, cancellation);
         var decisions = new List<IdentityDecision>();
@@ -58,7 +58,7 @@ public sealed class IdentityResolver(IdentityIndex index, ProfileStore profiles,
                 return new Resolution(only, identifiers, decisions, [], PastOf(entries), Verified: false);
 
             var holders = await HoldersAsync(entries, fresh || tries > 0, cancellation);
-            var attempt = new Attempt(e, identifiers, entries, holders, decisions, pending);
+            var attempt = new Attempt(e, identifiers, entries, holders, decisions, scope);
             // What is dropped leaves the rest as it was read.
             while (identifiers.Count > 1 && Violation(attempt, withPending: true) is { } rule)
                 await DropAsync(attempt, rule, cancellation);
@@ -174,7 +174,7 @@ public sealed class IdentityResolver(IdentityIndex index, ProfileStore profiles,
         }
 
         if (withPending)
-            everybody = everybody.Concat(attempt.Pending(top.Id));
+            everybody = everybody.Concat(attempt.Scope.Pending(top.Id));
         // An event that adds nothing breaks no rule, whatever others are about to add to the profile.
         return adds ? IdentityPolicy.Violation(rules, everybody) : null;
     }
@@ -186,7 +186,13 @@ public sealed class IdentityResolver(IdentityIndex index, ProfileStore profiles,
             return await CreateAsync(attempt, cancellation);
         // What is only pending must not take a claim away: its own worker may be about to commit it.
         if (Violation(attempt, withPending: false) is not null)
+        {
+            // Nor what is only reserved: the merge may be refused, and the claim's worker then finds room after all.
+            if (IdentityPolicy.Violation(rules, attempt.Known(top).Identifiers.Select(i => i.Identifier).Concat(attempt.Identifiers)) is null)
+                throw new ConflictException($"Profile {top.Id}, which message {attempt.Event.MessageId} leads to, is being merged.");
             return await TakeOverAsync(attempt, cancellation);
+        }
+
 
         var merges = new List<MergeRequest>();
         var topIdentifier = attempt.Identifiers[attempt.IndexOf(top)];
@@ -216,16 +222,19 @@ public sealed class IdentityResolver(IdentityIndex index, ProfileStore profiles,
         return await ClaimMissingAsync(attempt, id, cancellation) ? attempt.Result(id, attempt.Identifiers, []) with { IsNew = true } : null;
     }
 
-    /// <summary>Claims of other workers that no document lists yet: this event's commit may be the first to list them.</summary>
+    /// <summary>
+    /// Claims of others that no document lists yet: this event's commit may be the first to list them. Writing them anew keeps those who
+    /// claimed from taking them back meanwhile.
+    /// </summary>
     private async Task<bool> AdoptAsync(Attempt attempt, Holder top, CancellationToken cancellation)
     {
         for (var i = 0; i < attempt.Identifiers.Count; i++)
         {
-            if (attempt.Entries[i] is { } entry && attempt.Holders[i]!.Id == top.Id && top.Profile?.Owns(entry.Identifier) != true
-                && !index.IsMine(entry) && !await index.AdoptAsync(entry, cancellation))
-            {
+            if (attempt.Entries[i] is not { } entry || attempt.Holders[i]!.Id != top.Id || top.Profile?.Owns(entry.Identifier) == true || attempt.Scope.IsOurs(entry))
+                continue;
+            if (await index.RepointAsync(entry, entry.Profile, remember: false, cancellation) is not { } adopted)
                 return false;
-            }
+            attempt.Scope.Wrote(adopted);
         }
 
         return true;
@@ -235,8 +244,11 @@ public sealed class IdentityResolver(IdentityIndex index, ProfileStore profiles,
     {
         for (var i = 0; i < attempt.Identifiers.Count; i++)
         {
-            if (attempt.Entries[i] is null && await index.ClaimAsync(attempt.Identifiers[i], profile, cancellation) is null)
+            if (attempt.Entries[i] is not null)
+                continue;
+            if (await index.ClaimAsync(attempt.Identifiers[i], profile, cancellation) is not { } claim)
                 return false;
+            attempt.Scope.Wrote(claim);
         }
 
         return true;
@@ -252,8 +264,11 @@ public sealed class IdentityResolver(IdentityIndex index, ProfileStore profiles,
         var action = attempt.Event.Type == EventType.Alias && weakest.Type == IdentityRules.UserId ? "refused" : "dropped";
         attempt.Decisions.Add(new IdentityDecision(Instant.Now(time), attempt.Event.MessageId, weakest, action, rule));
         // A claim of an earlier try, for a profile that then had no room for it: left there it would lead the identifier to a stranger.
-        if (attempt.Entries[last] is { } entry && index.IsMine(entry) && attempt.Holders[last]!.Profile?.Owns(weakest) == false)
+        if (attempt.Entries[last] is { } entry && attempt.Holders[last] is { Profile: { } document } holder && attempt.Scope.IsOurs(entry)
+            && !document.Owns(weakest) && !attempt.Scope.Pending(holder.Id).Contains(weakest))
+        {
             await index.ReleaseAsync(entry, cancellation);
+        }
     }
 
     /// <summary>
@@ -282,7 +297,10 @@ public sealed class IdentityResolver(IdentityIndex index, ProfileStore profiles,
     private async Task<Resolution?> TakeOverAsync(Attempt attempt, CancellationToken cancellation)
     {
         var id = ProfileId.New(ids);
-        return await index.RepointAsync(attempt.Entries[0]!, id, remember: true, cancellation) ? attempt.Result(id, attempt.Identifiers, []) : null;
+        if (await index.RepointAsync(attempt.Entries[0]!, id, remember: true, cancellation) is not { } taken)
+            return null;
+        attempt.Scope.Wrote(taken);
+        return attempt.Result(id, attempt.Identifiers, []);
     }
 
     private static List<ProfileId> PastOf(IEnumerable<IdentityEntry?> entries)
@@ -307,7 +325,7 @@ public sealed class IdentityResolver(IdentityIndex index, ProfileStore profiles,
         IdentityEntry?[] Entries,
         Holder?[] Holders,
         List<IdentityDecision> Decisions,
-        IReadOnlyDictionary<ProfileId, HashSet<Identifier>> PendingByProfile)
+        ResolutionScope Scope)
     {
         /// <summary>The profile of the strongest identifier that leads anywhere.</summary>
         public Holder? Top => Holders.Take(Identifiers.Count).FirstOrDefault(h => h is not null);
@@ -315,8 +333,6 @@ public sealed class IdentityResolver(IdentityIndex index, ProfileStore profiles,
         public IEnumerable<Holder> Others(Holder top) => Holders.Take(Identifiers.Count).Where(h => h is not null && h.Id != top.Id)!;
 
         public int IndexOf(Holder holder) => Array.FindIndex(Holders, h => h?.Id == holder.Id);
-
-        public HashSet<Identifier> Pending(ProfileId profile) => PendingByProfile.TryGetValue(profile, out var set) ? set : [];
 
         /// <summary>
         /// The profile's document; where there is none yet, what is known of it all the same: the identifiers that lead there or are about to.
@@ -326,7 +342,7 @@ public sealed class IdentityResolver(IdentityIndex index, ProfileStore profiles,
             if (holder.Profile is { } document)
                 return document;
             var expected = new Profile(holder.Id);
-            foreach (var identifier in LedTo(holder).Union(Pending(holder.Id)))
+            foreach (var identifier in LedTo(holder).Union(Scope.Pending(holder.Id)))
                 expected.See(new OwnedIdentifier(identifier, Event.Timestamp, Event.Timestamp, Event.SourceId, Event.MessageId));
             return expected;
         }

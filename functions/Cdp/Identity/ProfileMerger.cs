@@ -375,7 +375,7 @@ public sealed class ProfileMerger(IRowStore rows, ProfileStore profiles, Identit
                 var entry = await index.FindAsync(owned.Identifier, fresh: true, cancellation);
                 var done = entry is null
                     ? await index.ClaimAsync(owned.Identifier, winner, cancellation) is not null
-                    : entry.Profile != loser || await index.RepointAsync(entry, winner, remember: false, cancellation);
+                    : entry.Profile != loser || await index.RepointAsync(entry, winner, remember: false, cancellation) is not null;
                 if (done)
                     break;
             }

@@ -199,12 +199,13 @@ public sealed class EventProcessor(
     private async Task CommitAsync(IReadOnlyList<Event> events, CancellationToken cancellation)
     {
         var rest = events;
+        var scope = new ResolutionScope();
         for (var round = 0; rest.Count > 0; round++)
         {
             if (round >= MostRounds)
                 throw new ConflictException($"The profiles of {rest.Count} events changed {MostRounds} times while they were processed.");
             var stale = new List<Event>();
-            foreach (var (profile, assigned) in await AssignAsync(rest, fresh: round > 0, cancellation))
+            foreach (var (profile, assigned) in await AssignAsync(rest, scope, fresh: round > 0, cancellation))
             {
                 var outcome = await committer.CommitAsync(profile, assigned, cancellation);
                 stale.AddRange(outcome.Stale);
@@ -218,26 +219,23 @@ public sealed class EventProcessor(
         }
     }
 
-    private async Task<Dictionary<ProfileId, List<AssignedEvent>>> AssignAsync(IReadOnlyList<Event> events, bool fresh, CancellationToken cancellation)
+    private async Task<Dictionary<ProfileId, List<AssignedEvent>>> AssignAsync(
+        IReadOnlyList<Event> events, ResolutionScope scope, bool fresh, CancellationToken cancellation)
     {
         var assigned = new Dictionary<ProfileId, List<AssignedEvent>>();
-        var pending = new Dictionary<ProfileId, HashSet<Identifier>>();
+        scope.BeginRound();
         foreach (var e in events)
         {
-            if (await resolver.ResolveAsync(e, pending, fresh, cancellation) is not { } resolution)
+            if (await resolver.ResolveAsync(e, scope, fresh, cancellation) is not { } resolution)
             {
                 await failures.RecordAsync(e, FailureReason.NoIdentity, Unusable, null, cancellation);
                 continue;
             }
 
             if (!assigned.TryGetValue(resolution.Profile, out var list))
-            {
                 assigned[resolution.Profile] = list = [];
-                pending[resolution.Profile] = [];
-            }
-
             list.Add(new AssignedEvent(e, resolution));
-            pending[resolution.Profile].UnionWith(resolution.Identifiers);
+            scope.Expect(resolution.Profile, resolution.Identifiers);
         }
 
         return assigned;
