@@ -48,6 +48,8 @@ public sealed class IdentityResolver(IdentityIndex index, ProfileStore profiles,
         Event e, ResolutionScope scope, bool fresh, CancellationToken cancellation)
     {
         var identifiers = await IdentifiersAsync(e, fresh, cancellation);
+        if (!fresh && e.Type != EventType.Alias && await TryNewAsync(identifiers, scope, cancellation) is { } created)
+            return created;
         var decisions = new List<IdentityDecision>();
         for (var tries = 0; identifiers.Count > 0; tries++)
         {
@@ -68,6 +70,25 @@ public sealed class IdentityResolver(IdentityIndex index, ProfileStore profiles,
         }
 
         return null;
+    }
+
+    /// <summary>
+    /// Where this process knows none of the identifiers the person is mostly new: claiming without looking first saves a read for each of
+    /// them, and costs one refused claim where the person is known after all. Null where somebody has one of them.
+    /// </summary>
+    private async Task<Resolution?> TryNewAsync(List<Identifier> identifiers, ResolutionScope scope, CancellationToken cancellation)
+    {
+        if (identifiers.Count == 0 || identifiers.Exists(i => index.FindCached(i) is not null) || IdentityPolicy.Violation(rules, identifiers) is not null)
+            return null;
+        var id = ProfileId.New(ids);
+        foreach (var identifier in identifiers)
+        {
+            if (await index.ClaimAsync(identifier, id, cancellation) is not { } claim)
+                return null;
+            scope.Claimed(claim);
+        }
+
+        return new Resolution(id, identifiers, [], [], [], Verified: true, IsNew: true);
     }
 
     /// <summary>Everything the event may be resolved by, without looking anything up; for an alias both readings of the previous id.</summary>
@@ -230,11 +251,11 @@ public sealed class IdentityResolver(IdentityIndex index, ProfileStore profiles,
     {
         for (var i = 0; i < attempt.Identifiers.Count; i++)
         {
-            if (attempt.Entries[i] is not { } entry || attempt.Holders[i]!.Id != top.Id || top.Profile?.Owns(entry.Identifier) == true || attempt.Scope.IsOurs(entry))
+            if (attempt.Entries[i] is not { } entry || attempt.Holders[i]!.Id != top.Id || top.Profile?.Owns(entry.Identifier) == true || attempt.Scope.IsHeld(entry))
                 continue;
             if (await index.RepointAsync(entry, entry.Profile, remember: false, cancellation) is not { } adopted)
                 return false;
-            attempt.Scope.Wrote(adopted);
+            attempt.Scope.Adopted(adopted);
         }
 
         return true;
@@ -248,7 +269,7 @@ public sealed class IdentityResolver(IdentityIndex index, ProfileStore profiles,
                 continue;
             if (await index.ClaimAsync(attempt.Identifiers[i], profile, cancellation) is not { } claim)
                 return false;
-            attempt.Scope.Wrote(claim);
+            attempt.Scope.Claimed(claim);
         }
 
         return true;
@@ -279,14 +300,15 @@ public sealed class IdentityResolver(IdentityIndex index, ProfileStore profiles,
     {
         var yields = first.Profile is null && (second.Profile is not null || second.Id < first.Id) ? first : second;
         var stays = ReferenceEquals(yields, first) ? second : first;
-        var tombstone = new Profile(yields.Id) { MergedInto = stays.Id };
-        if (!await profiles.SaveAsync(tombstone, version: null, cancellation))
+        var entries = attempt.Entries.Take(attempt.Identifiers.Count).Where(entry => entry?.Profile == yields.Id).ToList();
+        // Claims that only this group knows of are led elsewhere, and nobody was ever there.
+        var unseen = entries.Count > 0 && attempt.Scope.Pending(yields.Id).Count == 0 && entries.TrueForAll(entry => attempt.Scope.IsOurs(entry!));
+        if (!unseen && !await profiles.SaveAsync(new Profile(yields.Id) { MergedInto = stays.Id }, version: null, cancellation))
             return;
-        for (var i = 0; i < attempt.Identifiers.Count; i++)
+        foreach (var entry in entries)
         {
-            // Saves later readers the way over the tombstone; nothing depends on it.
-            if (attempt.Entries[i] is { } entry && entry.Profile == yields.Id)
-                await index.RepointAsync(entry, stays.Id, remember: false, cancellation);
+            // Behind a tombstone this only saves later readers the way over it.
+            await index.RepointAsync(entry!, stays.Id, remember: false, cancellation);
         }
     }
 
@@ -299,7 +321,7 @@ public sealed class IdentityResolver(IdentityIndex index, ProfileStore profiles,
         var id = ProfileId.New(ids);
         if (await index.RepointAsync(attempt.Entries[0]!, id, remember: true, cancellation) is not { } taken)
             return null;
-        attempt.Scope.Wrote(taken);
+        attempt.Scope.Claimed(taken);
         return attempt.Result(id, attempt.Identifiers, []);
     }
 

@@ -232,19 +232,36 @@ public sealed class ProfileMerger(IRowStore rows, ProfileStore profiles, Identit
     {
         for (var tries = 0; tries < MostTries; tries++)
         {
-            var (_, document, version) = await profiles.FollowAsync(winner, fresh: true, cancellation);
+            var (id, document, version) = await profiles.FollowAsync(winner, fresh: true, cancellation);
+            if (document is null)
+                return;
             var changed = false;
             foreach (var identifier in request.Seen)
             {
-                if (document is not null && document.Owns(identifier))
+                if (document.Owns(identifier) || await AdoptAsync(identifier, id, document, cancellation))
                     changed |= document.See(new OwnedIdentifier(identifier, request.SeenAt, request.SeenAt, request.SourceId, request.MessageId));
             }
 
-            if (!changed || await profiles.SaveAsync(document!, version, cancellation))
+            if (!changed || await profiles.SaveAsync(document, version, cancellation))
                 return;
         }
 
         throw new ConflictException($"Profile {winner} changed {MostTries} times in a row after merge {request.MergeId}.");
+    }
+
+    /// <summary>
+    /// An identifier of the message may have led to the other profile by a claim alone, whose worker died before it was listed. It is listed here.
+    /// </summary>
+    private async Task<bool> AdoptAsync(Identifier identifier, ProfileId winner, Profile document, CancellationToken cancellation)
+    {
+        if (IdentityPolicy.Violation(rules, document.AllIdentifiers().Append(identifier)) is not null
+            || await index.ReadAsync(identifier, cancellation) is not { } entry)
+        {
+            return false;
+        }
+
+        var (leadsTo, _, _) = await profiles.FollowAsync(entry.Profile, fresh: true, cancellation);
+        return leadsTo == winner && await index.RepointAsync(entry, winner, remember: false, cancellation) is not null;
     }
 
     /// <summary>One that this winner fenced. Another worker may be between steps 1 and 2 of a second merge into the same winner.</summary>

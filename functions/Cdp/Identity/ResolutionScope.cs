@@ -7,6 +7,7 @@ public sealed class ResolutionScope
 {
     private readonly Dictionary<ProfileId, HashSet<Identifier>> pending = [];
     private readonly Dictionary<Identifier, string> claims = [];
+    private readonly Dictionary<Identifier, string> adopted = [];
 
     /// <summary>A new round: what was pending is committed, or will be resolved again.</summary>
     public void BeginRound() => pending.Clear();
@@ -22,9 +23,15 @@ public sealed class ResolutionScope
     /// <summary>Identifiers that earlier events add to a profile, not committed yet.</summary>
     public IReadOnlyCollection<Identifier> Pending(ProfileId profile) => pending.TryGetValue(profile, out var set) ? set : [];
 
-    /// <summary>The entry was written by this group.</summary>
-    public void Wrote(IdentityEntry entry) => claims[entry.Identifier] = entry.Version;
+    /// <summary>This group made the entry.</summary>
+    public void Claimed(IdentityEntry entry) => claims[entry.Identifier] = entry.Version;
 
-    /// <summary>The entry is as this group wrote it: nobody else builds on it.</summary>
+    /// <summary>Another worker made the entry, and may be about to commit it; this group builds on it too.</summary>
+    public void Adopted(IdentityEntry entry) => adopted[entry.Identifier] = entry.Version;
+
+    /// <summary>The entry is as this group made it: nobody else builds on it, so it may be taken back.</summary>
     public bool IsOurs(IdentityEntry entry) => claims.TryGetValue(entry.Identifier, out var version) && version == entry.Version;
+
+    /// <summary>The entry is as this group made or adopted it: nobody takes it back unseen.</summary>
+    public bool IsHeld(IdentityEntry entry) => IsOurs(entry) || (adopted.TryGetValue(entry.Identifier, out var version) && version == entry.Version);
 }

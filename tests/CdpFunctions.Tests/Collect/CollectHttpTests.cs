@@ -147,6 +147,11 @@ public sealed class CollectHttpTests(CollectApp app) : IClassFixture<CollectApp>
 
         using var broken = await app.PostAsync("/v1/batch", Encoded("{}"u8.ToArray(), "gzip"));
         await AssertProblemAsync(broken, HttpStatusCode.BadRequest, "not-json");
+        using var whole = new MemoryStream();
+        await using (var gzip = new GZipStream(whole, CompressionLevel.Fastest, leaveOpen: true))
+            await gzip.WriteAsync("""{"batch":[{"type":"page","userId":"u"}],"writeKey":"local"}"""u8.ToArray());
+        using var cutOff = await app.PostAsync("/v1/batch", Encoded(whole.ToArray()[..^4], "gzip"));
+        await AssertProblemAsync(cutOff, HttpStatusCode.BadRequest, "not-json");
         using var brotli = await app.PostAsync("/v1/batch", Encoded("{}"u8.ToArray(), "br"), ("Origin", Page));
         await AssertProblemAsync(brotli, HttpStatusCode.UnsupportedMediaType, "unsupported-encoding");
         AssertCors(brotli);
