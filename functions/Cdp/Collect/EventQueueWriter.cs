@@ -198,7 +198,7 @@ public sealed class EventQueueWriter(IMessageQueue queue, IBlobStore blobs, IdGe
     /// <summary>A request that waits for one message, or for several that hold its events.</summary>
     /// <remarks>
     /// Its continuation, which writes the answer, runs where the message's answer arrived: for all requests of a group in a row. To hand each
-    /// to a thread of its own costs more than the answer itself; the next message is under way before.
+    /// to a thread of its own costs more than the answer itself.
     /// </remarks>
     private sealed class Request : TaskCompletionSource
     {
