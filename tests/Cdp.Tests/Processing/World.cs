@@ -107,6 +107,9 @@ public sealed class World
 
     public Worker Worker { get; private set; }
 
+    /// <summary>Storage calls up to the first sweep, which reads all shards.</summary>
+    public int? CallsBeforeSweep { get; private set; }
+
     /// <summary>What broke a worker, other than a simulated crash.</summary>
     public List<Exception> Errors { get; } = [];
 
@@ -146,6 +149,7 @@ public sealed class World
         {
             while (Next() is { } message)
                 await DeliverAsync(message);
+            CallsBeforeSweep ??= Store.Calls;
             Time.Advance(TimeSpan.FromMinutes(2));
             await SweepAsync();
         }
