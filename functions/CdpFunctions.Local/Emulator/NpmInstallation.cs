@@ -56,7 +56,7 @@ internal sealed class NpmInstallation(string packages, string name, string what)
         return modules;
     }
 
-    /// <summary>npm writes its own list of what is there last: https://docs.npmjs.com/cli/configuring-npm/package-lock-json#hidden-lockfiles</summary>
+    /// <summary>npm writes its own list of what is installed (the hidden lock file) last, so where it is, everything is.</summary>
     private static bool IsComplete(string modules) => File.Exists(Path.Combine(modules, ".package-lock.json"));
 
     private static string CacheRoot()
