@@ -29,14 +29,25 @@ public sealed class RawArchive(IBlobStore blobs, IdGenerator ids, TimeProvider t
     private Group current = new();
 
     /// <summary>Completes when all the events are durably archived.</summary>
-    public async Task AppendAsync(IReadOnlyList<Event> events, CancellationToken cancellation)
+    public Task AppendAsync(IReadOnlyList<Event> events, CancellationToken cancellation) => AppendAsync(
+        group =>
+        {
+            foreach (var e in events)
+                group.Add(e);
+        },
+        cancellation);
+
+    /// <summary>Completes when the line, without its end, is durably archived.</summary>
+    internal Task AppendLineAsync(string folder, ReadOnlyMemory<byte> line, CancellationToken cancellation) =>
+        AppendAsync(group => group.Add(folder, line.Span), cancellation);
+
+    private async Task AppendAsync(Action<Group> add, CancellationToken cancellation)
     {
         Group group;
         lock (gate)
         {
             group = current;
-            foreach (var e in events)
-                group.Add(e);
+            add(group);
         }
 
         await writing.WaitAsync(cancellation);
@@ -110,8 +121,7 @@ public sealed class RawArchive(IBlobStore blobs, IdGenerator ids, TimeProvider t
 
         public void Add(Event e)
         {
-            if (!BySource.TryGetValue(e.SourceId, out var lines))
-                BySource[e.SourceId] = lines = new ArrayBufferWriter<byte>(4096);
+            var lines = Lines(e.SourceId);
             if (e.Historical)
             {
                 // The only member that is not part of the event: a rebuild has to know it.
@@ -124,6 +134,20 @@ public sealed class RawArchive(IBlobStore blobs, IdGenerator ids, TimeProvider t
             }
 
             lines.Write("\n"u8);
+        }
+
+        public void Add(string folder, ReadOnlySpan<byte> line)
+        {
+            var lines = Lines(folder);
+            lines.Write(line);
+            lines.Write("\n"u8);
+        }
+
+        private ArrayBufferWriter<byte> Lines(string folder)
+        {
+            if (!BySource.TryGetValue(folder, out var lines))
+                BySource[folder] = lines = new ArrayBufferWriter<byte>(4096);
+            return lines;
         }
     }
 

@@ -15,12 +15,14 @@ public enum Normalisation
     Phone,
 }
 
+public sealed record IdentifierLimit(int Count, TimeSpan? Window = null);
+
 /// <summary>A kind of identifier and the rules for it.</summary>
 /// <param name="Name"><c>^[a-z][a-z0-9_]{0,63}$</c></param>
 /// <param name="Priority">Smaller is stronger: the weakest identifier of an event is the one that is dropped where a rule forbids a link.</param>
 /// <param name="Unique">Two different values never meet in one profile by a merge.</param>
 /// <param name="Limit">How many values one profile holds, for ever.</param>
-public sealed record IdentifierType(string Name, int Priority, bool Unique, int Limit, Normalisation Normalisation)
+public sealed record IdentifierType(string Name, int Priority, bool Unique, IdentifierLimit Limit, Normalisation Normalisation, int? QuarantineAfter = 20)
 {
     /// <summary>The longest value taken; longer ones are no identifiers.</summary>
     public const int LongestValue = 1024;

@@ -7,14 +7,54 @@ using Cdp.Storage;
 
 namespace Cdp.Identity;
 
+/// <summary>Whether an identifier still shows that two profiles are one person.</summary>
+public enum LinkState
+{
+    Linking,
+
+    /// <summary>Two different people use it.</summary>
+    Detached,
+
+    /// <summary>Seen with too many others.</summary>
+    Quarantined,
+}
+
+/// <summary>Why an identifier links nobody any more.</summary>
+/// <param name="Home">The profile that had it then, whose document shows it.</param>
+/// <param name="Pending">That document does not say so yet: whoever meets this finishes it.</param>
+public sealed record Suspension(ProfileId Home, bool Pending, Instant At, string MessageId, string Rule);
+
 /// <summary>Which profile an identifier leads to.</summary>
 /// <param name="Past">
 /// Profiles the identifier led to before. A message that was committed there once must not count again here, so their markers are read too.
 /// </param>
-/// <param name="Version">For a conditional repoint.</param>
+/// <param name="Version">For a conditional change.</param>
 /// <param name="FromCache">Not read now: it may be stale, which shows at the document.</param>
+/// <param name="Owned">The profile lists it or will; where not, its events go there and that is all.</param>
+/// <param name="Suspension">Null while it links.</param>
+/// <param name="SeenWith">By type, hashes of the values it was seen with that are not of its profile.</param>
 public sealed record IdentityEntry(
-    Identifier Identifier, ProfileId Profile, IReadOnlyList<ProfileId> Past, Instant ClaimedAt, string Version, bool FromCache = false);
+    Identifier Identifier,
+    ProfileId Profile,
+    IReadOnlyList<ProfileId> Past,
+    Instant ClaimedAt,
+    string Version,
+    bool FromCache = false,
+    LinkState State = LinkState.Linking,
+    bool Owned = true,
+    Suspension? Suspension = null,
+    IReadOnlyDictionary<string, IReadOnlyList<uint>>? SeenWith = null)
+{
+    /// <summary>All profiles that may have the markers of its messages, but the one it leads to.</summary>
+    public IEnumerable<ProfileId> Elsewhere => Suspension is { } suspension ? Past.Append(suspension.Home) : Past;
+
+    public IdentityEntry LeadingTo(ProfileId profile, Instant at, bool remember) => this with
+    {
+        Profile = profile,
+        ClaimedAt = at,
+        Past = remember && Profile != profile && !Past.Contains(Profile) ? [.. Past, Profile] : Past,
+    };
+}
 
 /// <summary>
 /// The identities table: <c>{type}|{value}</c> in one of 256 partitions by hash. It is an index: the document of the profile says
@@ -52,8 +92,8 @@ public sealed class IdentityIndex(IRowStore rows, TimeProvider time)
     /// <summary>Reserves an identifier nobody has. Null where somebody was quicker.</summary>
     public async Task<IdentityEntry?> ClaimAsync(Identifier identifier, ProfileId profile, CancellationToken cancellation)
     {
-        var now = Instant.Now(time);
-        var write = RowWrite.Insert(Key(identifier), Data(identifier, profile, [], now));
+        var entry = new IdentityEntry(identifier, profile, [], Instant.Now(time), "");
+        var write = RowWrite.Insert(Key(identifier), Data(entry));
         var result = await rows.CommitAsync(TableName.Identities, Partition(identifier), [write], cancellation);
         if (!result.Committed)
         {
@@ -61,7 +101,7 @@ public sealed class IdentityIndex(IRowStore rows, TimeProvider time)
             return null;
         }
 
-        var entry = new IdentityEntry(identifier, profile, [], now, result.Versions[0]!);
+        entry = entry with { Version = result.Versions[0]! };
         Remember(entry);
         return entry;
     }
@@ -76,19 +116,21 @@ public sealed class IdentityIndex(IRowStore rows, TimeProvider time)
 
     /// <summary>Leads an identifier to another profile from now on. Null where the entry changed meanwhile.</summary>
     /// <param name="remember">Keep the present profile in <see cref="IdentityEntry.Past"/>: its markers stay there.</param>
-    public async Task<IdentityEntry?> RepointAsync(IdentityEntry entry, ProfileId profile, bool remember, CancellationToken cancellation)
+    public Task<IdentityEntry?> RepointAsync(IdentityEntry entry, ProfileId profile, bool remember, CancellationToken cancellation) =>
+        ChangeAsync(entry.LeadingTo(profile, Instant.Now(time), remember), cancellation);
+
+    /// <summary>Writes a changed entry in place of the version it was read as. Null where it changed meanwhile.</summary>
+    public async Task<IdentityEntry?> ChangeAsync(IdentityEntry changed, CancellationToken cancellation)
     {
-        ProfileId[] past = remember && entry.Profile != profile && !entry.Past.Contains(entry.Profile) ? [.. entry.Past, entry.Profile] : [.. entry.Past];
-        var now = Instant.Now(time);
-        var write = RowWrite.Replace(Key(entry.Identifier), Data(entry.Identifier, profile, past, now), entry.Version);
-        var result = await rows.CommitAsync(TableName.Identities, Partition(entry.Identifier), [write], cancellation);
+        var write = RowWrite.Replace(Key(changed.Identifier), Data(changed), changed.Version);
+        var result = await rows.CommitAsync(TableName.Identities, Partition(changed.Identifier), [write], cancellation);
         if (!result.Committed)
         {
-            cache.Remove(entry.Identifier);
+            cache.Remove(changed.Identifier);
             return null;
         }
 
-        var written = new IdentityEntry(entry.Identifier, profile, past, now, result.Versions[0]!);
+        var written = changed with { Version = result.Versions[0]!, FromCache = false };
         Remember(written);
         return written;
     }
@@ -100,23 +142,49 @@ public sealed class IdentityIndex(IRowStore rows, TimeProvider time)
 
     private static string Key(Identifier identifier) => identifier.Type + RowKeys.Separator + RowKeys.Encode(identifier.Value);
 
-    private static byte[] Data(Identifier identifier, ProfileId profile, ProfileId[] past, Instant at) =>
-        JsonSerializer.SerializeToUtf8Bytes(
-            new IdentityRow(profile.Value, at.Milliseconds, past.Length == 0 ? null : Array.ConvertAll(past, p => p.Value), identifier.Value),
-            IdentityJson.Default.IdentityRow);
+    private static byte[] Data(IdentityEntry entry) => JsonSerializer.SerializeToUtf8Bytes(
+        new IdentityRow(
+            entry.Profile.Value,
+            entry.ClaimedAt.Milliseconds,
+            entry.Past.Count == 0 ? null : [.. entry.Past.Select(p => p.Value)],
+            entry.Identifier.Value,
+            entry.State == LinkState.Linking ? null : entry.State,
+            entry.Owned ? null : true,
+            entry.Suspension is { } s ? new SuspensionRow(s.Home.Value, s.Pending, s.At.Milliseconds, s.MessageId, s.Rule) : null,
+            entry.SeenWith),
+        IdentityJson.Default.IdentityRow);
 
     private static IdentityEntry Read(Identifier identifier, Row row)
     {
         var data = JsonSerializer.Deserialize(row.Data.Span, IdentityJson.Default.IdentityRow)
             ?? throw new InvalidDataException($"The identities row {row.Key} is empty.");
-        var past = data.Past is null ? [] : Array.ConvertAll(data.Past, p => new ProfileId(p));
-        return new IdentityEntry(identifier, new ProfileId(data.Profile), past, new Instant(data.At), row.Version);
+        return new IdentityEntry(
+            identifier,
+            new ProfileId(data.Profile),
+            data.Past is null ? [] : Array.ConvertAll(data.Past, p => new ProfileId(p)),
+            new Instant(data.At),
+            row.Version,
+            State: data.State ?? LinkState.Linking,
+            Owned: data.NotOwned != true,
+            Suspension: data.Suspension is { } s ? new Suspension(new ProfileId(s.Home), s.Pending, new Instant(s.At), s.MessageId, s.Rule) : null,
+            SeenWith: data.SeenWith);
     }
 }
 
 /// <param name="Value">The identifier's value, which a hashed key does not tell.</param>
-internal sealed record IdentityRow(string Profile, long At, string[]? Past, string Value);
+internal sealed record IdentityRow(
+    string Profile,
+    long At,
+    string[]? Past,
+    string Value,
+    LinkState? State,
+    bool? NotOwned,
+    SuspensionRow? Suspension,
+    IReadOnlyDictionary<string, IReadOnlyList<uint>>? SeenWith);
 
-[JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase, DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull)]
+internal sealed record SuspensionRow(string Home, bool Pending, long At, string MessageId, string Rule);
+
+[JsonSourceGenerationOptions(
+    PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase, DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull, UseStringEnumConverter = true)]
 [JsonSerializable(typeof(IdentityRow))]
 internal sealed partial class IdentityJson : JsonSerializerContext;

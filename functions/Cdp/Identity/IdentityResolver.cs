@@ -1,6 +1,7 @@
 using Cdp.Events;
 using Cdp.Ids;
 using Cdp.Profiles;
+using Cdp.Sources;
 using Cdp.Storage;
 
 namespace Cdp.Identity;
@@ -19,7 +20,11 @@ public sealed record Resolution(
     IReadOnlyList<MergeRequest> Merges,
     IReadOnlyList<ProfileId> Past,
     bool Verified,
-    bool IsNew = false);
+    bool IsNew = false)
+{
+    /// <summary>The event has to wait for earlier ones of its group, which are resolved but not committed.</summary>
+    public static readonly Resolution Later = new(default, [], [], [], [], Verified: false);
+}
 
 /// <summary>
 /// Finds the profile of an event, deterministically: through the identifiers it carries, strongest first.
@@ -28,6 +33,7 @@ public sealed record Resolution(
 /// <para>
 /// None known: a new profile claims them all. One profile known: it claims the rest. Several: they are merged if the rules allow it;
 /// where they do not, the weakest identifier is dropped from the event and the resolution starts again. So a limit never costs an event.
+/// Identifiers that were taken out of linking are left aside first; an event that has no others goes where they lead.
 /// </para>
 /// <para>
 /// Claims are inserts into the identities table, strongest identifier first, so that two workers that see the same new person meet
@@ -36,37 +42,55 @@ public sealed record Resolution(
 /// writing a tombstone in the place of its document, so that a worker which is about to write that document finds out.
 /// </para>
 /// </remarks>
-public sealed class IdentityResolver(IdentityIndex index, ProfileStore profiles, IdentityRules rules, IdGenerator ids, TimeProvider time)
+public sealed class IdentityResolver(
+    IdentityIndex index, ProfileStore profiles, IdentifierSuspender suspender, SourceRegistry sources, IdGenerator ids, TimeProvider time)
 {
     // Each try either makes progress or loses against another worker that made some.
     private const int MostTries = 20;
 
     /// <param name="scope">Of the group of events this one belongs to.</param>
     /// <param name="fresh">Read everything anew: a cached answer has proven stale.</param>
-    /// <returns>Null where the event carries no usable identifier.</returns>
+    /// <returns>Null where the event carries no usable identifier; <see cref="Resolution.Later"/> where it has to wait.</returns>
     public async Task<Resolution?> ResolveAsync(
         Event e, ResolutionScope scope, bool fresh, CancellationToken cancellation)
     {
-        var identifiers = await IdentifiersAsync(e, fresh, cancellation);
-        if (!fresh && e.Type != EventType.Alias && await TryNewAsync(identifiers, scope, cancellation) is { } created)
+        var identifiers = await IdentifiersAsync(e, scope.Rules, fresh, cancellation);
+        if (!fresh && e.Type != EventType.Alias && await TryNewAsync(e, identifiers, scope, cancellation) is { } created)
             return created;
-        var decisions = new List<IdentityDecision>();
         for (var tries = 0; identifiers.Count > 0; tries++)
         {
             if (tries >= MostTries)
                 throw new ConflictException($"The identifiers of message {e.MessageId} changed {MostTries} times while it was resolved.");
-            var entries = await FindAllAsync(identifiers, fresh || tries > 0, cancellation);
-            if (AllLeadTo(entries) is { } only && !fresh && tries == 0)
-                return new Resolution(only, identifiers, decisions, [], PastOf(entries), Verified: false);
+            var anew = fresh || tries > 0;
+            var entries = await FindAllAsync(identifiers, anew, cancellation);
+            if (await FinishPendingAsync(entries, cancellation))
+                continue;
+            var (linking, linkingEntries, aside) = Part(identifiers, entries);
+            if (linking.Count == 0)
+                return await RouteAsync(aside, anew, cancellation);
+            if (AllLeadTo(linkingEntries) is { } only && !anew && aside.Count == 0)
+                return new Resolution(only, linking, [], [], PastOf(linkingEntries), Verified: false);
 
-            var holders = await HoldersAsync(entries, fresh || tries > 0, cancellation);
-            var attempt = new Attempt(e, identifiers, entries, holders, decisions, scope);
+            var holders = await HoldersAsync(linkingEntries, anew, cancellation);
+            var attempt = new Attempt(e, linking, linkingEntries, holders, [.. aside.Select(entry => LeftAside(entry, e))], scope, aside);
+            if (MustWait(attempt))
+                return Resolution.Later;
+            // What was taken out of linking changes the rest: look again.
+            if (await DetachSharedAsync(attempt, cancellation))
+                continue;
+            var source = attempt.LeadsApart ? await sources.FindByIdAsync(e.SourceId, cancellation) : null;
             // What is dropped leaves the rest as it was read.
-            while (identifiers.Count > 1 && Violation(attempt, withPending: true) is { } rule)
+            while (linking.Count > 1 && Violation(attempt, source, withPending: true) is { } rule)
                 await DropAsync(attempt, rule, cancellation);
+            if (await NoteCompanyAsync(attempt, cancellation))
+                continue;
 
-            if (await TryAsync(attempt, cancellation) is { } resolution)
+            if (await TryAsync(attempt, source, cancellation) is { } resolution)
+            {
+                if (scope.Rules.SharedIdentifiers == SharedIdentifiers.Latest)
+                    await LeadToLatestAsync(attempt, resolution, cancellation);
                 return resolution;
+            }
         }
 
         return null;
@@ -76,9 +100,13 @@ public sealed class IdentityResolver(IdentityIndex index, ProfileStore profiles,
     /// Where this process knows none of the identifiers the person is mostly new: claiming without looking first saves a read for each of
     /// them, and costs one refused claim where the person is known after all. Null where somebody has one of them.
     /// </summary>
-    private async Task<Resolution?> TryNewAsync(List<Identifier> identifiers, ResolutionScope scope, CancellationToken cancellation)
+    private async Task<Resolution?> TryNewAsync(Event e, List<Identifier> identifiers, ResolutionScope scope, CancellationToken cancellation)
     {
-        if (identifiers.Count == 0 || identifiers.Exists(i => index.FindCached(i) is not null) || IdentityPolicy.Violation(rules, identifiers) is not null)
+        if (identifiers.Count == 0 || identifiers.Exists(i => index.FindCached(i) is not null))
+            return null;
+        var holdings = new Holdings(scope.Rules, e.ReceivedAt);
+        holdings.Add(identifiers);
+        if (holdings.Violation is not null)
             return null;
         var id = ProfileId.New(ids);
         foreach (var identifier in identifiers)
@@ -91,32 +119,158 @@ public sealed class IdentityResolver(IdentityIndex index, ProfileStore profiles,
         return new Resolution(id, identifiers, [], [], [], Verified: true, IsNew: true);
     }
 
-    /// <summary>Everything the event may be resolved by, without looking anything up; for an alias both readings of the previous id.</summary>
-    public IReadOnlyList<Identifier> Extract(Event e)
-    {
-        var identifiers = IdentifierExtractor.Extract(e, rules);
-        if (e.Type != EventType.Alias || rules.Find(IdentityRules.AnonymousId)?.Normalise(e.PreviousId) is not { } previous)
-            return identifiers;
-        return [.. identifiers, new Identifier(IdentityRules.AnonymousId, previous), new Identifier(IdentityRules.UserId, previous)];
-    }
-
     /// <summary>
     /// The identifiers of the event; for an alias with the previous id at the end, so that of two user ids the previous one yields.
     /// It is looked up as an anonymous id first, then as a user id, and taken for an anonymous id where nobody knows it.
     /// </summary>
-    private async ValueTask<List<Identifier>> IdentifiersAsync(Event e, bool fresh, CancellationToken cancellation)
+    private async ValueTask<List<Identifier>> IdentifiersAsync(Event e, IdentityRules rules, bool fresh, CancellationToken cancellation)
     {
-        var identifiers = new List<Identifier>(IdentifierExtractor.Extract(e, rules));
-        if (e.Type != EventType.Alias || rules.Find(IdentityRules.AnonymousId)?.Normalise(e.PreviousId) is not { } previous)
+        var carried = EventIdentifiers.Of(e, rules);
+        var identifiers = new List<Identifier>(carried.Certain);
+        if (carried.Previous is not var (anonymous, user))
             return identifiers;
-        var anonymous = new Identifier(IdentityRules.AnonymousId, previous);
-        var user = new Identifier(IdentityRules.UserId, previous);
         var meant = anonymous;
         if (await index.FindAsync(anonymous, fresh, cancellation) is null && await index.FindAsync(user, fresh, cancellation) is not null)
             meant = user;
         if (!identifiers.Contains(meant))
             identifiers.Add(meant);
         return identifiers;
+    }
+
+    /// <summary>A worker died while it took an identifier out of linking: brought to its end. True where there was any.</summary>
+    private async ValueTask<bool> FinishPendingAsync(IdentityEntry?[] entries, CancellationToken cancellation)
+    {
+        var any = false;
+        foreach (var entry in entries)
+        {
+            if (entry?.Suspension is not { Pending: true })
+                continue;
+            any = true;
+            // From a cache it may be finished long since; its version tells.
+            if (entry.FromCache ? await index.ReadAsync(entry.Identifier, cancellation) is { Suspension.Pending: true } now : (now = entry) is not null)
+                await suspender.FinishAsync(now, cancellation);
+        }
+
+        return any;
+    }
+
+    /// <summary>What links, with its entries, and what was taken out of linking.</summary>
+    private static (List<Identifier> Linking, IdentityEntry?[] Entries, List<IdentityEntry> Aside) Part(List<Identifier> identifiers, IdentityEntry?[] entries)
+    {
+        var aside = new List<IdentityEntry>();
+        foreach (var entry in entries)
+        {
+            if (entry is { State: not LinkState.Linking })
+                aside.Add(entry);
+        }
+
+        return aside.Count == 0
+            ? ([.. identifiers], entries, aside)
+            : (identifiers.FindAll(i => !aside.Exists(a => a.Identifier == i)), Array.FindAll(entries, e => e is not { State: not LinkState.Linking }), aside);
+    }
+
+    private IdentityDecision LeftAside(IdentityEntry entry, Event e) => new(
+        Instant.Now(time), e.MessageId, entry.Identifier, DecisionAction.Dropped,
+        entry.Identifier.Type + (entry.State == LinkState.Quarantined ? ".quarantined" : ".detached"));
+
+    /// <summary>An event with nothing that links goes where the strongest of its identifiers leads, and shows nothing more.</summary>
+    private async Task<Resolution> RouteAsync(List<IdentityEntry> aside, bool fresh, CancellationToken cancellation)
+    {
+        var strongest = aside[0];
+        var (id, profile, _) = await profiles.FollowAsync(strongest.Profile, strongest.Identifier, fresh, cancellation);
+        var listed = strongest.Owned && profile?.FindReleased(strongest.Identifier) is null;
+        var elsewhere = new HashSet<ProfileId>(aside.SelectMany(entry => entry.Elsewhere.Append(entry.Profile)));
+        return new Resolution(id, listed ? [strongest.Identifier] : [], [], [], [.. elsewhere], Verified: true);
+    }
+
+    /// <summary>
+    /// An earlier event of the group, not committed yet, makes an identifier of this one that of another person: only a committed document can
+    /// be made to give it up.
+    /// </summary>
+    private static bool MustWait(Attempt attempt)
+    {
+        for (var i = 0; i < attempt.Identifiers.Count; i++)
+        {
+            if (attempt.Holders[i] is not { } holder || attempt.Scope.Rules.Find(attempt.Identifiers[i].Type) is not { Unique: false })
+                continue;
+            var pending = attempt.Scope.Pending(holder.Id);
+            if (pending.Count == 0)
+                continue;
+            HashSet<Identifier> expected = [.. pending, .. holder.Profile?.AllIdentifiers() ?? []];
+            if (expected.Contains(attempt.Identifiers[i]) && IdentityPolicy.AreDifferentPeople(attempt.Scope.Rules, attempt.Identifiers, expected))
+                return true;
+        }
+
+        return false;
+    }
+
+    /// <summary>
+    /// An identifier that is not unique and is seen here with another unique one than its owner's is used by two people: it is taken out of linking.
+    /// True where there was any.
+    /// </summary>
+    private async Task<bool> DetachSharedAsync(Attempt attempt, CancellationToken cancellation)
+    {
+        var any = false;
+        var rules = attempt.Scope.Rules;
+        for (var i = 0; i < attempt.Identifiers.Count; i++)
+        {
+            if (attempt.Holders[i] is not { Profile: { } owner } || rules.Find(attempt.Identifiers[i].Type) is not { Unique: false } type
+                || !owner.Owns(attempt.Identifiers[i]) || !IdentityPolicy.AreDifferentPeople(rules, attempt.Identifiers, [.. owner.AllIdentifiers()]))
+            {
+                continue;
+            }
+
+            any = true;
+            // The document came from a cache: what it says has to be true now.
+            if (await index.ReadAsync(attempt.Identifiers[i], cancellation) is not { State: LinkState.Linking } entry)
+                continue;
+            var (home, document, _) = await profiles.FollowAsync(entry.Profile, entry.Identifier, fresh: true, cancellation);
+            if (document is null || !document.Owns(entry.Identifier) || !IdentityPolicy.AreDifferentPeople(rules, attempt.Identifiers, [.. document.AllIdentifiers()]))
+                continue;
+            await suspender.DetachAsync(entry, home, attempt.Event.MessageId, $"{type.Name}.shared", rules.SharedIdentifiers, cancellation);
+        }
+
+        return any;
+    }
+
+    /// <summary>
+    /// Identifiers that turn up together and are not one profile's: noted with each of them, so that one that turns up with too many is found out.
+    /// True where one was quarantined: look again.
+    /// </summary>
+    private async Task<bool> NoteCompanyAsync(Attempt attempt, CancellationToken cancellation)
+    {
+        if (attempt.Dropped.Count == 0 && attempt.Aside.Count == 0)
+            return false;
+        var again = false;
+        var apart = attempt.Dropped.Select(d => d.Identifier).Concat(attempt.Aside.Select(a => a.Identifier)).ToList();
+        for (var i = 0; i < attempt.Identifiers.Count; i++)
+        {
+            if (attempt.Entries[i] is { } entry && attempt.Holders[i] is { } holder)
+                again |= await suspender.NoteCompanyAsync(entry, attempt.Scope.Rules, holder.Id, holder.Profile, apart, attempt.Event.MessageId, cancellation);
+        }
+
+        foreach (var entry in attempt.Dropped.Select(d => d.Entry).Concat(attempt.Aside))
+        {
+            if (entry is null)
+                continue;
+            var (home, owner, _) = await profiles.FollowAsync(entry.Profile, entry.Identifier, fresh: false, cancellation);
+            var others = attempt.Identifiers.Concat(apart).Where(other => other != entry.Identifier);
+            again |= await suspender.NoteCompanyAsync(entry, attempt.Scope.Rules, home, owner, others, attempt.Event.MessageId, cancellation);
+        }
+
+        return again;
+    }
+
+    /// <summary>Shared identifiers follow whoever used them last, if the rules say so: best effort, the next event does it again.</summary>
+    private async Task LeadToLatestAsync(Attempt attempt, Resolution resolution, CancellationToken cancellation)
+    {
+        if (!resolution.Identifiers.Any(i => attempt.Scope.Rules.Find(i.Type) is { Unique: true }))
+            return;
+        foreach (var entry in attempt.Aside)
+        {
+            if (!entry.Owned && entry.Profile != resolution.Profile)
+                await index.RepointAsync(entry, resolution.Profile, remember: true, cancellation);
+        }
     }
 
     private async ValueTask<IdentityEntry?[]> FindAllAsync(List<Identifier> identifiers, bool fresh, CancellationToken cancellation)
@@ -157,7 +311,7 @@ public sealed class IdentityResolver(IdentityIndex index, ProfileStore profiles,
         {
             if (entries[i] is not { } entry)
                 continue;
-            var (id, profile, _) = await profiles.FollowAsync(entry.Profile, fresh, cancellation);
+            var (id, profile, _) = await profiles.FollowAsync(entry.Profile, entry.Identifier, fresh, cancellation);
             if (entry.FromCache && (profile is null || !profile.Owns(entry.Identifier)))
             {
                 // Cached, and the document knows nothing of it: stale, or a claim on its way. The table tells.
@@ -168,8 +322,11 @@ public sealed class IdentityResolver(IdentityIndex index, ProfileStore profiles,
                 }
 
                 entries[i] = now;
-                (id, profile, _) = await profiles.FollowAsync(now.Profile, fresh: true, cancellation);
+                (id, profile, _) = await profiles.FollowAsync(now.Profile, now.Identifier, fresh: true, cancellation);
             }
+
+            if (profile is not null && !profile.Owns(entry.Identifier) && profile.FindReleased(entry.Identifier) is { To: not null })
+                throw new ConflictException($"Profile {id} is being unmerged; what it gives away is not at its place yet.");
 
             holders[i] = new Holder(id, profile);
         }
@@ -178,45 +335,75 @@ public sealed class IdentityResolver(IdentityIndex index, ProfileStore profiles,
     }
 
     /// <summary>The rule that forbids what the event shows, with the identifiers it has left; null where none does.</summary>
+    /// <param name="source">Of the event; null where it is not known, or does not matter.</param>
     /// <param name="withPending">Count what earlier events of the batch are about to add, which may still fail.</param>
-    private string? Violation(Attempt attempt, bool withPending)
+    private static string? Violation(Attempt attempt, Source? source, bool withPending)
     {
+        var rules = attempt.Scope.Rules;
+        var holdings = new Holdings(rules, attempt.Event.ReceivedAt);
         if (attempt.Top is not { } top)
-            return IdentityPolicy.Violation(rules, attempt.Identifiers);
+        {
+            holdings.Add(attempt.Identifiers);
+            return holdings.Violation;
+        }
+
         var known = attempt.Known(top);
-        var everybody = known.AllIdentifiers().Concat(attempt.OwnedBy(top));
+        holdings.Add(known);
+        holdings.Add(attempt.OwnedBy(top));
         var adds = attempt.OwnedBy(top).Exists(i => !known.Owns(i));
         foreach (var other in attempt.Others(top))
         {
-            if (IdentityPolicy.MergeViolation(rules, known, attempt.Known(other)) is { } forbidden)
+            var document = attempt.Known(other);
+            var forbidden = IdentityPolicy.IsRejected(known, document, attempt.LedTo(top), attempt.LedTo(other))
+                ? "link.rejected"
+                : IdentityPolicy.MergeViolation(rules, known, document, attempt.Event.ReceivedAt) ?? SourceViolation(attempt, top, other, source);
+            if (forbidden is not null)
                 return forbidden;
-            everybody = everybody.Concat(attempt.Known(other).AllIdentifiers());
+            holdings.Add(document);
             adds = true;
         }
 
         if (withPending)
-            everybody = everybody.Concat(attempt.Scope.Pending(top.Id));
+            holdings.Add(attempt.Scope.Pending(top.Id));
         // An event that adds nothing breaks no rule, whatever others are about to add to the profile.
-        return adds ? IdentityPolicy.Violation(rules, everybody) : null;
+        return adds ? holdings.Violation : null;
+    }
+
+    /// <summary>Why an event of this source does not join the two; null where it does.</summary>
+    private static string? SourceViolation(Attempt attempt, Holder top, Holder other, Source? source)
+    {
+        // The write key of a page is public: nobody shall join two known people by it.
+        if (source?.Trust != SourceTrust.Server && attempt.Known(top).IsIdentified && attempt.Known(other).IsIdentified)
+            return "source.trust";
+        foreach (var holder in (ReadOnlySpan<Holder>)[top, other])
+        {
+            var leadThere = attempt.LedTo(holder);
+            if (!leadThere.Exists(i => attempt.Scope.Rules.MayJoin(attempt.Scope.Rules.Find(i.Type)!, source)))
+                return leadThere[^1].Type + ".source";
+        }
+
+        return null;
     }
 
     /// <summary>One try. Null: something changed; look again.</summary>
-    private async Task<Resolution?> TryAsync(Attempt attempt, CancellationToken cancellation)
+    private async Task<Resolution?> TryAsync(Attempt attempt, Source? source, CancellationToken cancellation)
     {
         if (attempt.Top is not { } top)
             return await CreateAsync(attempt, cancellation);
         // What is only pending must not take a claim away: its own worker may be about to commit it.
-        if (Violation(attempt, withPending: false) is not null)
+        if (Violation(attempt, source, withPending: false) is not null)
         {
             // Nor what is only reserved: the merge may be refused, and the claim's worker then finds room after all.
-            if (IdentityPolicy.Violation(rules, attempt.Known(top).Identifiers.Select(i => i.Identifier).Concat(attempt.Identifiers)) is null)
+            var withoutReserved = new Holdings(attempt.Scope.Rules, attempt.Event.ReceivedAt);
+            withoutReserved.Add(attempt.Known(top), reserved: false);
+            withoutReserved.Add(attempt.Identifiers);
+            if (withoutReserved.Violation is null)
                 throw new ConflictException($"Profile {top.Id}, which message {attempt.Event.MessageId} leads to, is being merged.");
             return await TakeOverAsync(attempt, cancellation);
         }
 
-
         var merges = new List<MergeRequest>();
-        var topIdentifier = attempt.Identifiers[attempt.IndexOf(top)];
+        var leadToTop = attempt.LedTo(top);
         foreach (var other in attempt.Others(top))
         {
             if (top.Profile is null || other.Profile is null)
@@ -228,7 +415,7 @@ public sealed class IdentityResolver(IdentityIndex index, ProfileStore profiles,
             if (!merges.Exists(m => m.Second == other.Id))
             {
                 merges.Add(new MergeRequest(
-                    ids.Next("mrg_"), top.Id, other.Id, topIdentifier, attempt.Identifiers[attempt.IndexOf(other)], attempt.LedTo(other),
+                    ids.Next("mrg_"), top.Id, other.Id, leadToTop[0], attempt.Identifiers[attempt.IndexOf(other)], leadToTop, attempt.LedTo(other),
                     attempt.Event.Timestamp, attempt.Event.SourceId, attempt.Event.MessageId, Instant.Now(time)));
             }
         }
@@ -280,16 +467,20 @@ public sealed class IdentityResolver(IdentityIndex index, ProfileStore profiles,
     {
         var last = attempt.Identifiers.Count - 1;
         var weakest = attempt.Identifiers[last];
+        var entry = attempt.Entries[last];
         attempt.Identifiers.RemoveAt(last);
         // An alias says that two user ids are the same person: that link is refused.
-        var action = attempt.Event.Type == EventType.Alias && weakest.Type == IdentityRules.UserId ? "refused" : "dropped";
+        var action = attempt.Event.Type == EventType.Alias && weakest.Type == IdentityRules.UserId ? DecisionAction.Refused : DecisionAction.Dropped;
         attempt.Decisions.Add(new IdentityDecision(Instant.Now(time), attempt.Event.MessageId, weakest, action, rule));
         // A claim of an earlier try, for a profile that then had no room for it: left there it would lead the identifier to a stranger.
-        if (attempt.Entries[last] is { } entry && attempt.Holders[last] is { Profile: { } document } holder && attempt.Scope.IsOurs(entry)
+        if (entry is not null && attempt.Holders[last] is { Profile: { } document } holder && attempt.Scope.IsOurs(entry)
             && !document.Owns(weakest) && !attempt.Scope.Pending(holder.Id).Contains(weakest))
         {
             await index.ReleaseAsync(entry, cancellation);
+            entry = null;
         }
+
+        attempt.Dropped.Add((weakest, entry));
     }
 
     /// <summary>
@@ -331,7 +522,7 @@ public sealed class IdentityResolver(IdentityIndex index, ProfileStore profiles,
         foreach (var entry in entries)
         {
             if (entry is not null)
-                past.AddRange(entry.Past);
+                past.AddRange(entry.Elsewhere);
         }
 
         return past;
@@ -347,8 +538,15 @@ public sealed class IdentityResolver(IdentityIndex index, ProfileStore profiles,
         IdentityEntry?[] Entries,
         Holder?[] Holders,
         List<IdentityDecision> Decisions,
-        ResolutionScope Scope)
+        ResolutionScope Scope,
+        List<IdentityEntry> Aside)
     {
+        /// <summary>Identifiers that had to yield, with their entries where they lead anywhere.</summary>
+        public List<(Identifier Identifier, IdentityEntry? Entry)> Dropped { get; } = [];
+
+        /// <summary>The identifiers lead to different profiles.</summary>
+        public bool LeadsApart => Top is { } top && Others(top).Any();
+
         /// <summary>The profile of the strongest identifier that leads anywhere.</summary>
         public Holder? Top => Holders.Take(Identifiers.Count).FirstOrDefault(h => h is not null);
 
@@ -365,7 +563,7 @@ public sealed class IdentityResolver(IdentityIndex index, ProfileStore profiles,
                 return document;
             var expected = new Profile(holder.Id);
             foreach (var identifier in LedTo(holder).Union(Scope.Pending(holder.Id)))
-                expected.See(new OwnedIdentifier(identifier, Event.Timestamp, Event.Timestamp, Event.SourceId, Event.MessageId));
+                expected.See(OwnedIdentifier.Of(identifier, Event));
             return expected;
         }
 
@@ -375,7 +573,20 @@ public sealed class IdentityResolver(IdentityIndex index, ProfileStore profiles,
         public List<Identifier> LedTo(Holder holder) => Where(h => h?.Id == holder.Id);
 
         public Resolution Result(ProfileId profile, IReadOnlyList<Identifier> identifiers, IReadOnlyList<MergeRequest> merges) =>
-            new(profile, identifiers, Decisions, merges, PastOf(Entries.Take(Identifiers.Count)), Verified: true);
+            new(profile, identifiers, Decisions, merges, Elsewhere(), Verified: true);
+
+        /// <summary>Where the event may have been committed before: wherever any of its identifiers leads or led.</summary>
+        private List<ProfileId> Elsewhere()
+        {
+            var past = PastOf(Entries.Take(Identifiers.Count));
+            foreach (var entry in Dropped.Select(d => d.Entry).Concat(Aside))
+            {
+                if (entry is not null)
+                    past.AddRange(entry.Elsewhere.Append(entry.Profile));
+            }
+
+            return past;
+        }
 
         private List<Identifier> Where(Func<Holder?, bool> condition)
         {

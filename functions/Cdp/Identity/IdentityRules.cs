@@ -13,10 +13,10 @@ public sealed class IdentityRules
     /// <summary>The rules that hold without any configuration.</summary>
     public static readonly IdentityRules Default = new(
     [
-        new IdentifierType(UserId, Priority: 0, Unique: true, Limit: 1, Normalisation.Trim),
-        new IdentifierType(Email, Priority: 1, Unique: false, Limit: 5, Normalisation.Email),
-        new IdentifierType(Phone, Priority: 2, Unique: false, Limit: 5, Normalisation.Phone),
-        new IdentifierType(AnonymousId, Priority: 3, Unique: false, Limit: 5, Normalisation.Trim),
+        new IdentifierType(UserId, Priority: 0, Unique: true, Limit: new(1), Normalisation.Trim, QuarantineAfter: null),
+        new IdentifierType(Email, Priority: 1, Unique: false, Limit: new(5), Normalisation.Email),
+        new IdentifierType(Phone, Priority: 2, Unique: false, Limit: new(5), Normalisation.Phone),
+        new IdentifierType(AnonymousId, Priority: 3, Unique: false, Limit: new(5), Normalisation.Trim),
     ]);
 
     private readonly FrozenDictionary<string, IdentifierType> byName;
@@ -29,5 +29,23 @@ public sealed class IdentityRules
 
     public IReadOnlyList<IdentifierType> Types { get; }
 
+    public SharedIdentifiers SharedIdentifiers { get; init; }
+
+    public bool MayJoin(IdentifierType type, Cdp.Sources.Source? source) => true;
+
     public IdentifierType? Find(string name) => byName.GetValueOrDefault(name);
+}
+
+public enum SharedIdentifiers
+{
+    Own,
+    First,
+    Latest,
+}
+
+public sealed class IdentityRulesRegistry(IdentityRules rules)
+{
+    public static IdentityRulesRegistry Of(IdentityRules rules) => new(rules);
+
+    public ValueTask<IdentityRules> CurrentAsync(CancellationToken cancellation) => new(rules);
 }

@@ -8,8 +8,9 @@ namespace Cdp.Identity;
 /// <summary>A message of the <c>merges</c> queue: two profiles were shown to be the same person.</summary>
 /// <param name="LinkedBy">The identifier of the message that led to <paramref name="First"/>.</param>
 /// <param name="LinkedTo">The identifier of the message that led to <paramref name="Second"/>.</param>
+/// <param name="Brought">The identifiers of the message that led to <paramref name="First"/>.</param>
 /// <param name="Seen">
-/// The identifiers of the message that were not the first profile's. Its document, which has the event, could not note that they were
+/// Those that led to <paramref name="Second"/>. Its document, which has the event, could not note that they were
 /// seen; the merged one does.
 /// </param>
 /// <param name="At">When the merge was asked for.</param>
@@ -19,6 +20,7 @@ public sealed record MergeRequest(
     ProfileId Second,
     Identifier LinkedBy,
     Identifier LinkedTo,
+    IReadOnlyList<Identifier> Brought,
     IReadOnlyList<Identifier> Seen,
     Instant SeenAt,
     string SourceId,

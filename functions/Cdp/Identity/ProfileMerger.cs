@@ -1,3 +1,6 @@
+using System.Text;
+using System.Text.Json;
+using Cdp.Archive;
 using Cdp.Events;
 using Cdp.Failures;
 using Cdp.Profiles;
@@ -15,8 +18,11 @@ public enum MergeProgress
     /// <summary>The rules forbid it.</summary>
     Refused,
 
-    /// <summary>A long chain of merges has to be worked off first: come again.</summary>
+    /// <summary>A long chain of merges, or an unmerge, has to be worked off first: come again later.</summary>
     Postponed,
+
+    /// <summary>There is more to do than fits into one run: come again at once.</summary>
+    Unfinished,
 }
 
 /// <summary>
@@ -37,8 +43,9 @@ public enum MergeProgress
 /// depends on.
 /// </item>
 /// <item>
-/// Events and markers are copied as inserts, on condition of the permit: a run that was overtaken cannot bring rows back. One that is there
-/// already is the copy of another run, or an event that both sides had.
+/// Events and markers are copied as inserts, on condition of the permit, which says how far that has come: a run that was overtaken cannot bring
+/// rows back, and one that takes over goes on where the other ended. An event that both sides had stays the winner's; in the same transaction the
+/// document counts it once.
 /// </item>
 /// <item>The loser's identifiers are led to the winner.</item>
 /// <item>The loser's rows are deleted; its document stays as the tombstone that its id leads over for ever.</item>
@@ -50,18 +57,22 @@ public enum MergeProgress
 /// itself meanwhile: whoever wants to merge it away brings its own merges to their end first.
 /// </para>
 /// </remarks>
-public sealed class ProfileMerger(IRowStore rows, ProfileStore profiles, IdentityIndex index, FailureLog failures, IdentityRules rules)
+public sealed class ProfileMerger(
+    IRowStore rows, ProfileStore profiles, IdentityIndex index, IdentifierSuspender suspender, FailureLog failures, ControlLog log, IdentityRulesRegistry registry)
 {
     private const int MostTries = 50;
 
     // Merges that wait for merges that wait for merges; what is longer comes again.
     private const int MostDepth = 8;
-    // Two rows an event, and the permit.
-    private const int CopiedEvents = (StorageLimits.TransactionRows - 1) / 2;
 
-    public Task<MergeProgress> MergeAsync(MergeRequest request, CancellationToken cancellation) => MergeAsync(request, depth: 0, cancellation);
+    // Two rows an event, the permit, and the document where both sides had an event.
+    private const int CopiedEvents = (StorageLimits.TransactionRows - 2) / 2;
 
-    private async Task<MergeProgress> MergeAsync(MergeRequest request, int depth, CancellationToken cancellation)
+    /// <param name="deadline">When to stop and come again.</param>
+    public async Task<MergeProgress> MergeAsync(MergeRequest request, Deadline deadline, CancellationToken cancellation) =>
+        await MergeAsync(request, await registry.CurrentAsync(cancellation), deadline, depth: 0, cancellation);
+
+    private async Task<MergeProgress> MergeAsync(MergeRequest request, IdentityRules rules, Deadline deadline, int depth, CancellationToken cancellation)
     {
         for (var tries = 0; tries < MostTries; tries++)
         {
@@ -70,8 +81,14 @@ public sealed class ProfileMerger(IRowStore rows, ProfileStore profiles, Identit
             if (firstId == secondId)
             {
                 // Fenced already; what is left of this merge, if anything, is in the winner's document.
-                return await FinishAsync(request, firstId, first, cancellation);
+                return await FinishAsync(request, rules, firstId, first, deadline, cancellation);
             }
+
+            if (first?.IsSplitting == true || second?.IsSplitting == true)
+                return MergeProgress.Postponed;
+            // Merged, and parted again since: the request is as old as that merge.
+            if (WasUndone(first, request) || WasUndone(second, request))
+                return MergeProgress.Refused;
 
             var firstWins = firstId < secondId;
             var winner = new Side(firstWins ? firstId : secondId, firstWins ? first : second, firstWins ? firstVersion : secondVersion);
@@ -81,11 +98,12 @@ public sealed class ProfileMerger(IRowStore rows, ProfileStore profiles, Identit
             if (loser.Document.Absorbing.Count > 0)
             {
                 // Somebody is at it, or gave up: any worker can bring a merge to its end.
-                if (depth == MostDepth || await FinishOthersAsync(loser, depth + 1, cancellation) == MergeProgress.Postponed)
+                if (depth == MostDepth)
                     return MergeProgress.Postponed;
+                if (await FinishOthersAsync(loser, rules, deadline, depth + 1, cancellation) is var others and (MergeProgress.Postponed or MergeProgress.Unfinished))
+                    return others;
                 continue;
             }
-
 
             var absorption = winner.Document.Absorbing.Find(a => a.Loser == loser.Id);
             if (absorption is null && winner.Document.Merges.Exists(m => m.Loser == loser.Id && m.State != MergeState.Undone))
@@ -99,11 +117,16 @@ public sealed class ProfileMerger(IRowStore rows, ProfileStore profiles, Identit
             {
                 if (absorption is not null)
                     winner.Document.Absorbing.Remove(absorption);
-                if (IdentityPolicy.MergeViolation(rules, winner.Document, loser.Document) is { } rule)
+                var rejected = firstWins
+                    ? IdentityPolicy.IsRejected(winner.Document, loser.Document, request.Brought, request.Seen)
+                    : IdentityPolicy.IsRejected(winner.Document, loser.Document, request.Seen, request.Brought);
+                var rule = rejected ? "link.rejected" : IdentityPolicy.MergeViolation(rules, winner.Document, loser.Document, request.At);
+                if (rule is not null)
                 {
-                    if (await RefuseAsync(request, winner, absorption, rule, cancellation))
-                        return MergeProgress.Refused;
-                    continue;
+                    if (!await RefuseAsync(request, winner, absorption, rule, cancellation))
+                        continue;
+                    await DetachSharedAsync(request, rules, cancellation);
+                    return MergeProgress.Refused;
                 }
 
                 await ReserveAsync(request, winner, loser, absorption, cancellation);
@@ -118,19 +141,39 @@ public sealed class ProfileMerger(IRowStore rows, ProfileStore profiles, Identit
         throw new ConflictException($"The profiles of merge {request.MergeId} changed {MostTries} times in a row.");
     }
 
+    private static bool WasUndone(Profile? profile, MergeRequest request) =>
+        profile?.Merges.Exists(m => m.Id == request.MergeId && m.State == MergeState.Undone) == true;
+
     /// <summary>Brings the merges to their end that a profile is winning; their losers have larger ids, so this does not go in circles.</summary>
-    private async Task<MergeProgress> FinishOthersAsync(Side side, int depth, CancellationToken cancellation)
+    private async Task<MergeProgress> FinishOthersAsync(Side side, IdentityRules rules, Deadline deadline, int depth, CancellationToken cancellation)
     {
         foreach (var absorption in side.Document.Absorbing)
         {
             var record = side.Document.Merges.Find(m => m.Id == absorption.MergeId)
                 ?? throw new InvalidDataException($"Profile {side.Id} absorbs {absorption.Loser} without a record of it.");
-            var request = new MergeRequest(record.Id, side.Id, absorption.Loser, record.LinkedBy, record.LinkedTo, [], record.At, "", record.MessageId, record.At);
-            if (await MergeAsync(request, depth, cancellation) == MergeProgress.Postponed)
-                return MergeProgress.Postponed;
+            var request = new MergeRequest(record.Id, side.Id, absorption.Loser, record.LinkedBy, record.LinkedTo, [], [], record.At, "", record.MessageId, record.At);
+            if (await MergeAsync(request, rules, deadline, depth, cancellation) is var progress and (MergeProgress.Postponed or MergeProgress.Unfinished))
+                return progress;
         }
 
         return MergeProgress.Done;
+    }
+
+    /// <summary>
+    /// When the message was resolved nobody could know that its identifiers are of two people; now that the merge is refused they are, and those
+    /// which both use are taken out of linking.
+    /// </summary>
+    private async Task DetachSharedAsync(MergeRequest request, IdentityRules rules, CancellationToken cancellation)
+    {
+        List<Identifier> ofMessage = [.. request.Brought, .. request.Seen];
+        foreach (var identifier in ofMessage)
+        {
+            if (rules.Find(identifier.Type) is not { Unique: false } type || await index.ReadAsync(identifier, cancellation) is not { State: LinkState.Linking } entry)
+                continue;
+            var (home, owner, _) = await profiles.FollowAsync(entry.Profile, identifier, fresh: true, cancellation);
+            if (owner?.Owns(identifier) == true && IdentityPolicy.AreDifferentPeople(rules, ofMessage, [.. owner.AllIdentifiers()]))
+                await suspender.DetachAsync(entry, home, request.MessageId, $"{type.Name}.shared", rules.SharedIdentifiers, cancellation);
+        }
     }
 
     /// <summary>
@@ -187,7 +230,7 @@ public sealed class ProfileMerger(IRowStore rows, ProfileStore profiles, Identit
     {
         if (reserved is not null)
             winner.Document.Merges.RemoveAll(m => m.Id == reserved.MergeId);
-        winner.Document.Record(new IdentityDecision(request.At, request.MessageId, request.LinkedTo, "refused", rule));
+        winner.Document.Record(new IdentityDecision(request.At, request.MessageId, request.LinkedTo, DecisionAction.Refused, rule));
         if (!await profiles.SaveAsync(winner.Document, winner.Version, cancellation))
             return false;
         Telemetry.Merged("refused");
@@ -195,7 +238,8 @@ public sealed class ProfileMerger(IRowStore rows, ProfileStore profiles, Identit
     }
 
     /// <summary>Steps 3 to 7, for every fenced loser this winner still absorbs.</summary>
-    private async Task<MergeProgress> FinishAsync(MergeRequest request, ProfileId winner, Profile? document, CancellationToken cancellation)
+    private async Task<MergeProgress> FinishAsync(
+        MergeRequest request, IdentityRules rules, ProfileId winner, Profile? document, Deadline deadline, CancellationToken cancellation)
     {
         for (var tries = 0; document is { Absorbing.Count: > 0 }; tries++)
         {
@@ -206,10 +250,14 @@ public sealed class ProfileMerger(IRowStore rows, ProfileStore profiles, Identit
                 break;
             if (!absorption.Folded)
                 await FoldAsync(request, winner, absorption, cancellation);
-            if (await CopyAsync(winner, absorption, cancellation))
+            var copied = await CopyAsync(winner, absorption, deadline, cancellation);
+            if (copied == Copied.InPart)
+                return MergeProgress.Unfinished;
+            if (copied == Copied.Whole)
             {
                 await RepointAsync(winner, absorption.Loser, cancellation);
-                await DeleteRowsAsync(absorption.Loser, cancellation);
+                if (!await DeleteRowsAsync(absorption.Loser, deadline, cancellation))
+                    return MergeProgress.Unfinished;
                 await CloseAsync(winner, absorption, cancellation);
             }
 
@@ -220,7 +268,7 @@ public sealed class ProfileMerger(IRowStore rows, ProfileStore profiles, Identit
 
         if (await profiles.FindAsync(winner, fresh: true, cancellation) is { } stored)
             await DropVoidAsync(new Side(winner, stored.Decode(), stored.Version), cancellation);
-        await SeeAsync(request, winner, cancellation);
+        await SeeAsync(request, rules, winner, cancellation);
         return MergeProgress.Done;
     }
 
@@ -228,7 +276,7 @@ public sealed class ProfileMerger(IRowStore rows, ProfileStore profiles, Identit
     /// The message that linked the two carried identifiers of the other one. Several messages may have asked for the same merge; each brings
     /// its own sightings.
     /// </summary>
-    private async Task SeeAsync(MergeRequest request, ProfileId winner, CancellationToken cancellation)
+    private async Task SeeAsync(MergeRequest request, IdentityRules rules, ProfileId winner, CancellationToken cancellation)
     {
         for (var tries = 0; tries < MostTries; tries++)
         {
@@ -238,8 +286,8 @@ public sealed class ProfileMerger(IRowStore rows, ProfileStore profiles, Identit
             var changed = false;
             foreach (var identifier in request.Seen)
             {
-                if (document.Owns(identifier) || await AdoptAsync(identifier, id, document, cancellation))
-                    changed |= document.See(new OwnedIdentifier(identifier, request.SeenAt, request.SeenAt, request.SourceId, request.MessageId));
+                if (document.Owns(identifier) || await AdoptAsync(identifier, rules, id, document, request.At, cancellation))
+                    changed |= document.See(new OwnedIdentifier(identifier, request.SeenAt, request.SeenAt, request.SourceId, request.MessageId, request.At));
             }
 
             if (!changed || await profiles.SaveAsync(document, version, cancellation))
@@ -252,10 +300,14 @@ public sealed class ProfileMerger(IRowStore rows, ProfileStore profiles, Identit
     /// <summary>
     /// An identifier of the message may have led to the other profile by a claim alone, whose worker died before it was listed. It is listed here.
     /// </summary>
-    private async Task<bool> AdoptAsync(Identifier identifier, ProfileId winner, Profile document, CancellationToken cancellation)
+    private async Task<bool> AdoptAsync(
+        Identifier identifier, IdentityRules rules, ProfileId winner, Profile document, Instant at, CancellationToken cancellation)
     {
-        if (IdentityPolicy.Violation(rules, document.AllIdentifiers().Append(identifier)) is not null
-            || await index.ReadAsync(identifier, cancellation) is not { } entry)
+        var holdings = new Holdings(rules, at);
+        holdings.Add(document);
+        holdings.Add([identifier]);
+        if (holdings.Violation is not null || document.FindReleased(identifier) is not null
+            || await index.ReadAsync(identifier, cancellation) is not { State: LinkState.Linking } entry)
         {
             return false;
         }
@@ -280,7 +332,7 @@ public sealed class ProfileMerger(IRowStore rows, ProfileStore profiles, Identit
     {
         var loser = (await profiles.FindAsync(absorption.Loser, fresh: true, cancellation))!.Value.Decode();
         var bothIdentified = false;
-        var changed = await UpdateAsync(winner, absorption.Loser, (document, present) =>
+        var changed = await UpdateAsync(winner, absorption, (document, present) =>
         {
             if (present.Folded)
                 return false;
@@ -290,7 +342,7 @@ public sealed class ProfileMerger(IRowStore rows, ProfileStore profiles, Identit
             var fits = ProfileCodec.Encode(both).Length <= ProfileCodec.MostMergedBytes;
             document.Absorb(loser, withTraits: fits);
             if (!fits)
-                document.Record(new IdentityDecision(request.At, request.MessageId, request.LinkedTo, "traits-refused", FailureReason.ProfileFull));
+                document.Record(new IdentityDecision(request.At, request.MessageId, request.LinkedTo, DecisionAction.TraitsRefused, FailureReason.ProfileFull));
             document.Absorbing[document.Absorbing.IndexOf(present)] = present with { Folded = true };
             SetState(document, present.MergeId, MergeState.Copying);
             return true;
@@ -301,90 +353,126 @@ public sealed class ProfileMerger(IRowStore rows, ProfileStore profiles, Identit
         Telemetry.ProfilesChanged(loser.IsEmpty ? 0 : -1, bothIdentified ? -1 : 0);
     }
 
-    /// <summary>False where the permit is gone: another run has finished this merge.</summary>
-    private async Task<bool> CopyAsync(ProfileId winner, Absorption absorption, CancellationToken cancellation)
+    private enum Copied
+    {
+        Whole,
+
+        /// <summary>The time is over.</summary>
+        InPart,
+
+        /// <summary>The permit is gone: another run has finished this merge.</summary>
+        Elsewhere,
+    }
+
+    private async Task<Copied> CopyAsync(ProfileId winner, Absorption absorption, Deadline deadline, CancellationToken cancellation)
     {
         var loser = absorption.Loser;
-        var chunk = new List<EventRow>(CopiedEvents);
-        var (from, to) = ProfileRows.Events(loser);
-        await foreach (var row in rows.RangeAsync(TableName.Profiles, loser.Shard, from, to, 1000, cancellation))
+        var (first, end) = ProfileRows.Events(loser);
+        var overtaken = true;
+        while (overtaken)
         {
-            chunk.Add(EventRow.Decode(loser, row.Data));
-            if (chunk.Count == CopiedEvents)
+            overtaken = false;
+            if (await rows.GetAsync(TableName.Profiles, winner.Shard, ProfileRows.CopyPermit(winner, loser), cancellation) is not { } row)
+                return Copied.Elsewhere;
+            var permit = new Permit(winner, loser, row.Version);
+            var from = row.Data.IsEmpty ? first : Encoding.ASCII.GetString(row.Data.Span) + "!";
+            var chunk = new List<EventRow>(CopiedEvents);
+            await foreach (var copied in rows.RangeAsync(TableName.Profiles, loser.Shard, from, end, 1000, cancellation))
             {
-                if (!await CopyChunkAsync(winner, loser, chunk, cancellation))
-                    return false;
+                chunk.Add(EventRow.Decode(loser, copied.Data));
+                permit.Position = copied.Key;
+                if (chunk.Count < CopiedEvents)
+                    continue;
+                if (!await CopyChunkAsync(permit, chunk, cancellation))
+                {
+                    overtaken = true;
+                    break;
+                }
+
                 chunk.Clear();
+                if (deadline.IsOver)
+                    return Copied.InPart;
             }
+
+            if (!overtaken && chunk.Count > 0)
+                overtaken = !await CopyChunkAsync(permit, chunk, cancellation);
         }
 
-        return await CopyChunkAsync(winner, loser, chunk, cancellation);
+        return Copied.Whole;
     }
 
-    private async Task<bool> CopyChunkAsync(ProfileId winner, ProfileId loser, List<EventRow> chunk, CancellationToken cancellation)
+    /// <summary>False where another run of this merge was quicker: the permit tells how far it came.</summary>
+    private async Task<bool> CopyChunkAsync(Permit permit, List<EventRow> chunk, CancellationToken cancellation)
     {
-        var permitKey = ProfileRows.CopyPermit(winner, loser);
-        while (chunk.Count > 0)
+        var both = 0;
+        for (var tries = 0; tries < MostTries; tries++)
         {
-            if (await rows.GetAsync(TableName.Profiles, winner.Shard, permitKey, cancellation) is not { } permit)
-                return false;
-
-            var writes = new List<RowWrite>((chunk.Count * 2) + 1) { RowWrite.Replace(permitKey, permit.Data, permit.Version) };
+            var writes = new List<RowWrite>((chunk.Count * 2) + 2) { permit.Advance() };
             foreach (var row in chunk)
             {
-                writes.Add(RowWrite.Insert(ProfileRows.Event(winner, row.Event.Timestamp, row.Event.MessageKey), row.Encode(winner)));
-                writes.Add(RowWrite.Insert(ProfileRows.Marker(winner, row.Event.MessageKey), ProfileRows.MarkerData(row.Event)));
+                writes.Add(RowWrite.Insert(ProfileRows.Event(permit.Winner, row.Event.Timestamp, row.Event.MessageKey), (row with { Version = 0 }).Encode(permit.Winner)));
+                writes.Add(RowWrite.Insert(ProfileRows.Marker(permit.Winner, row.Event.MessageKey), ProfileRows.MarkerData(row.Event)));
             }
 
-            var result = await rows.CommitAsync(TableName.Profiles, winner.Shard, writes, cancellation);
+            var document = writes.Count;
+            if (both > 0)
+            {
+                if (await profiles.FindAsync(permit.Winner, fresh: true, cancellation) is not { } stored)
+                    return false;
+                var winner = stored.Decode();
+                winner.EventCount -= both;
+                winner.Version++;
+                writes.Add(ProfileStore.Write(winner, stored.Version, out _));
+                profiles.Forget(permit.Winner);
+            }
+
+            var result = await rows.CommitAsync(TableName.Profiles, permit.Winner.Shard, writes, cancellation);
             if (result.Committed)
+            {
+                permit.Version = result.Versions[0]!;
                 return true;
-            if (result.RefusedIndex > 0)
-                await RemovePresentAsync(winner, loser, chunk, cancellation);
+            }
+
+            if (result.RefusedIndex == 0)
+                return false;
+            if (result.RefusedIndex < document)
+                both += await RemovePresentAsync(permit.Winner, chunk, cancellation);
         }
 
-        return true;
+        throw new ConflictException($"Profile {permit.Winner} changed {MostTries} times in a row while a merge was copied.");
     }
 
-    /// <summary>Takes out of the chunk what the winner has: our own copies of an earlier run, and events that both sides had.</summary>
-    private async Task RemovePresentAsync(ProfileId winner, ProfileId loser, List<EventRow> chunk, CancellationToken cancellation)
+    /// <summary>Takes out of the chunk what the winner has already: both sides had it, and it was counted twice. Returns how many these are.</summary>
+    private async Task<int> RemovePresentAsync(ProfileId winner, List<EventRow> chunk, CancellationToken cancellation)
     {
         var reads = chunk.ConvertAll(row =>
             rows.GetAsync(TableName.Profiles, winner.Shard, ProfileRows.Marker(winner, row.Event.MessageKey), cancellation));
         var markers = await Task.WhenAll(reads);
+        var removed = 0;
         for (var i = chunk.Count - 1; i >= 0; i--)
         {
             if (markers[i] is not { } marker)
                 continue;
             var row = chunk[i];
             chunk.RemoveAt(i);
-            var (at, content) = ProfileRows.ReadMarker(marker.Data.Span);
-            if (content != row.Event.ContentHash)
+            removed++;
+            if (ProfileRows.ReadMarker(marker.Data.Span).ContentHash != row.Event.ContentHash)
             {
                 await failures.RecordAsync(
                     row.Event, FailureReason.MessageIdReused,
                     "Two merged profiles had different messages under this messageId. Use a new messageId for each message.", winner, cancellation);
             }
-
-            var present = await rows.GetAsync(TableName.Profiles, winner.Shard, ProfileRows.Event(winner, at, row.Event.MessageKey), cancellation);
-            var ours = present is not null && EventRow.Decode(winner, present.Data).FirstProfile == row.FirstProfile && at == row.Event.Timestamp && content == row.Event.ContentHash;
-            if (!ours)
-                await MarkForRefoldAsync(winner, loser, cancellation);
         }
-    }
 
-    private Task MarkForRefoldAsync(ProfileId winner, ProfileId loser, CancellationToken cancellation) =>
-        UpdateAsync(winner, loser, static (document, _) =>
-        {
-            if (document.NeedsRefold)
-                return false;
-            document.NeedsRefold = true;
-            return true;
-        }, null, cancellation);
+        return removed;
+    }
 
     private async Task RepointAsync(ProfileId winner, ProfileId loser, CancellationToken cancellation)
     {
         var document = (await profiles.FindAsync(loser, fresh: true, cancellation))!.Value.Decode();
+        // Unmerged since: this run was overtaken.
+        if (document.MergedInto is null)
+            return;
         foreach (var owned in document.Identifiers)
         {
             for (var tries = 0; tries < MostTries; tries++)
@@ -392,35 +480,55 @@ public sealed class ProfileMerger(IRowStore rows, ProfileStore profiles, Identit
                 var entry = await index.FindAsync(owned.Identifier, fresh: true, cancellation);
                 var done = entry is null
                     ? await index.ClaimAsync(owned.Identifier, winner, cancellation) is not null
-                    : entry.Profile != loser || await index.RepointAsync(entry, winner, remember: false, cancellation) is not null;
+                    : entry.Profile != loser || entry.State != LinkState.Linking || await index.RepointAsync(entry, winner, remember: false, cancellation) is not null;
                 if (done)
                     break;
             }
         }
     }
 
-    private async Task DeleteRowsAsync(ProfileId loser, CancellationToken cancellation)
+    /// <summary>
+    /// On condition of the tombstone: a run that was overtaken must not delete what an unmerge has brought back since. False where the time is over.
+    /// </summary>
+    private async Task<bool> DeleteRowsAsync(ProfileId loser, Deadline deadline, CancellationToken cancellation)
     {
         var (from, to) = ProfileRows.Events(loser);
-        var refused = true;
-        while (refused)
+        while (await profiles.FindAsync(loser, fresh: true, cancellation) is { } tombstone && tombstone.Decode().MergedInto is not null)
         {
-            refused = false;
-            var writes = new List<RowWrite>(StorageLimits.TransactionRows);
+            var version = tombstone.Version;
+            var writes = new List<RowWrite>(StorageLimits.TransactionRows) { default };
+            var refused = false;
+            async Task DeleteAsync()
+            {
+                writes[0] = RowWrite.Replace(ProfileRows.Document(loser), tombstone.Data, version);
+                // Refused where another run of this merge deleted the same rows: what is left is listed again.
+                var result = await rows.CommitAsync(TableName.Profiles, loser.Shard, writes, cancellation);
+                refused = !result.Committed;
+                version = result.Committed ? result.Versions[0]! : version;
+                writes = new List<RowWrite>(StorageLimits.TransactionRows) { default };
+            }
+
             await foreach (var row in rows.RangeAsync(TableName.Profiles, loser.Shard, from, to, 1000, cancellation))
             {
                 writes.Add(RowWrite.Delete(row.Key));
                 writes.Add(RowWrite.Delete(ProfileRows.Marker(loser, ProfileRows.MessageOfEventKey(row.Key))));
-                if (writes.Count < StorageLimits.TransactionRows)
+                if (writes.Count + 2 <= StorageLimits.TransactionRows)
                     continue;
-                // Refused where another run of this merge deleted the same rows: what is left is listed again.
-                refused |= !(await rows.CommitAsync(TableName.Profiles, loser.Shard, writes, cancellation)).Committed;
-                writes = new List<RowWrite>(StorageLimits.TransactionRows);
+                await DeleteAsync();
+                if (refused)
+                    break;
+                if (deadline.IsOver)
+                    return false;
             }
 
-            if (writes.Count > 0)
-                refused |= !(await rows.CommitAsync(TableName.Profiles, loser.Shard, writes, cancellation)).Committed;
+            if (!refused && writes.Count > 1)
+                await DeleteAsync();
+            profiles.Forget(loser);
+            if (!refused)
+                break;
         }
+
+        return true;
     }
 
     private async Task CloseAsync(ProfileId winner, Absorption absorption, CancellationToken cancellation)
@@ -430,18 +538,14 @@ public sealed class ProfileMerger(IRowStore rows, ProfileStore profiles, Identit
             if (await profiles.FindAsync(winner, fresh: true, cancellation) is not { } stored)
                 return;
             var document = stored.Decode();
-            var present = document.Absorbing.Find(a => a.Loser == absorption.Loser);
+            var present = document.Absorbing.Find(absorption.IsSame);
             if (present is null)
                 return;
-            if (document.NeedsRefold)
-            {
-                // Counted under the document's version: an event that is committed meanwhile changes it, and the count is taken again.
-                document.EventCount = await CountEventsAsync(winner, cancellation);
-                document.NeedsRefold = document.Absorbing.Count > 1;
-            }
-
             document.Absorbing.Remove(present);
             SetState(document, present.MergeId, MergeState.Done);
+            // Before the merge is over: what was done must not be missing from the log, it may stand there twice.
+            if (document.Merges.Find(m => m.Id == present.MergeId) is { } record)
+                await log.RecordAsync(json => Write(json, record), cancellation);
             if (await profiles.SaveAsync(document, stored.Version, cancellation, RowWrite.Delete(ProfileRows.CopyPermit(winner, absorption.Loser))))
             {
                 Telemetry.Merged("done");
@@ -452,28 +556,37 @@ public sealed class ProfileMerger(IRowStore rows, ProfileStore profiles, Identit
         throw new ConflictException($"Profile {winner} changed {MostTries} times in a row while a merge into it was closed.");
     }
 
-    private async Task<long> CountEventsAsync(ProfileId profile, CancellationToken cancellation)
+    private static void Write(Utf8JsonWriter json, MergeRecord merge)
     {
-        var count = 0L;
-        var (from, to) = ProfileRows.Events(profile);
-        await foreach (var row in rows.RangeAsync(TableName.Profiles, profile.Shard, from, to, 1000, cancellation))
+        json.WriteStartObject();
+        json.WriteString("type"u8, "merge"u8);
+        json.WriteString("mergeId"u8, merge.Id);
+        json.WriteString("at"u8, merge.At.ToString());
+        json.WriteString("winner"u8, merge.Winner.Value);
+        json.WriteString("loser"u8, merge.Loser.Value);
+        json.WriteString("messageId"u8, merge.MessageId);
+        json.WriteStartArray("link"u8);
+        foreach (var identifier in (ReadOnlySpan<Identifier>)[merge.LinkedBy, merge.LinkedTo])
         {
-            _ = row;
-            count++;
+            json.WriteStartObject();
+            json.WriteString("type"u8, identifier.Type);
+            json.WriteString("value"u8, identifier.Value);
+            json.WriteEndObject();
         }
 
-        return count;
+        json.WriteEndArray();
+        json.WriteEndObject();
     }
 
     /// <summary>Changes the winner's document while it absorbs the loser. False where there is nothing to change (any more).</summary>
-    private async Task<bool> UpdateAsync(ProfileId winner, ProfileId loser, Func<Profile, Absorption, bool> change, RowWrite? with, CancellationToken cancellation)
+    private async Task<bool> UpdateAsync(ProfileId winner, Absorption absorption, Func<Profile, Absorption, bool> change, RowWrite with, CancellationToken cancellation)
     {
         for (var tries = 0; tries < MostTries; tries++)
         {
             if (await profiles.FindAsync(winner, fresh: true, cancellation) is not { } stored)
                 return false;
             var document = stored.Decode();
-            var present = document.Absorbing.Find(a => a.Loser == loser);
+            var present = document.Absorbing.Find(absorption.IsSame);
             if (present is null || !change(document, present))
                 return false;
             if (await profiles.SaveAsync(document, stored.Version, cancellation, with))
@@ -488,6 +601,19 @@ public sealed class ProfileMerger(IRowStore rows, ProfileStore profiles, Identit
         var index = document.Merges.FindIndex(m => m.Id == mergeId);
         if (index >= 0)
             document.Merges[index] = document.Merges[index] with { State = state };
+    }
+
+    /// <summary>The row that copies are conditioned on; it holds the key of the last event copied.</summary>
+    private sealed class Permit(ProfileId winner, ProfileId loser, string version)
+    {
+        public ProfileId Winner { get; } = winner;
+
+        public string Version { get; set; } = version;
+
+        /// <summary>The last event of the chunk to be copied.</summary>
+        public string Position { get; set; } = "";
+
+        public RowWrite Advance() => RowWrite.Replace(ProfileRows.CopyPermit(Winner, loser), Encoding.ASCII.GetBytes(Position), Version);
     }
 
     private readonly struct Side(ProfileId id, Profile? document, string? version)

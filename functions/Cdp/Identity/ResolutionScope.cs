@@ -3,11 +3,14 @@ using Cdp.Profiles;
 namespace Cdp.Identity;
 
 /// <summary>What the resolution of one group of events has done so far, and must not mistake for the work of others. Not for use by several tasks.</summary>
-public sealed class ResolutionScope
+/// <param name="rules">The same for all of them.</param>
+public sealed class ResolutionScope(IdentityRules rules)
 {
     private readonly Dictionary<ProfileId, HashSet<Identifier>> pending = [];
     private readonly Dictionary<Identifier, string> claims = [];
     private readonly Dictionary<Identifier, string> adopted = [];
+
+    public IdentityRules Rules { get; } = rules;
 
     /// <summary>A new round: what was pending is committed, or will be resolved again.</summary>
     public void BeginRound() => pending.Clear();

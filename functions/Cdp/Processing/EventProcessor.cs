@@ -17,7 +17,7 @@ namespace Cdp.Processing;
 /// repetition, and the overflow blob is deleted last, when nothing is left to do.
 /// </remarks>
 public sealed class EventProcessor(
-    IBlobStore blobs, IdentityResolver resolver, ProfileCommitter committer, RawArchive archive, FailureLog failures)
+    IBlobStore blobs, IdentityResolver resolver, ProfileCommitter committer, RawArchive archive, FailureLog failures, IdentityRulesRegistry rules)
 {
     /// <summary>From this delivery on a message is taken apart, so that one bad event does not keep its neighbours.</summary>
     public const int AloneFrom = 3;
@@ -110,7 +110,7 @@ public sealed class EventProcessor(
 
     private async Task ProcessTogetherAsync(List<Event> events, CancellationToken cancellation)
     {
-        var groups = await GroupAsync(events, cancellation);
+        var groups = await GroupAsync(events, await rules.CurrentAsync(cancellation), cancellation);
         if (groups.Count == 1)
         {
             await CommitAsync(groups[0], cancellation);
@@ -145,7 +145,7 @@ public sealed class EventProcessor(
     /// Events that share an identifier belong together and are taken in their order; different groups do not touch the same profile
     /// but by chance.
     /// </summary>
-    private async Task<List<List<Event>>> GroupAsync(List<Event> events, CancellationToken cancellation)
+    private async Task<List<List<Event>>> GroupAsync(List<Event> events, IdentityRules current, CancellationToken cancellation)
     {
         // Union-find over the positions: parent[i] is an earlier event of the same group.
         var parent = new int[events.Count];
@@ -153,7 +153,7 @@ public sealed class EventProcessor(
         for (var i = 0; i < parent.Length; i++)
         {
             parent[i] = i;
-            var identifiers = resolver.Extract(events[i]);
+            var identifiers = EventIdentifiers.Of(events[i], current).All;
             if (identifiers.Count == 0)
             {
                 await failures.RecordAsync(events[i], FailureReason.NoIdentity, Unusable, null, cancellation);
@@ -198,46 +198,54 @@ public sealed class EventProcessor(
     /// <summary>Resolves and commits events that share identifiers, until none is left.</summary>
     private async Task CommitAsync(IReadOnlyList<Event> events, CancellationToken cancellation)
     {
+        var current = await rules.CurrentAsync(cancellation);
         var rest = events;
-        var scope = new ResolutionScope();
-        for (var round = 0; rest.Count > 0; round++)
+        var scope = new ResolutionScope(current);
+        for (var (round, futile) = (0, 0); rest.Count > 0; round++)
         {
-            if (round >= MostRounds)
+            if (futile >= MostRounds)
                 throw new ConflictException($"The profiles of {rest.Count} events changed {MostRounds} times while they were processed.");
-            var stale = new List<Event>();
-            foreach (var (profile, assigned) in await AssignAsync(rest, scope, fresh: round > 0, cancellation))
+            var (assignments, left) = await AssignAsync(rest, scope, fresh: round > 0, cancellation);
+            foreach (var (profile, assigned) in assignments)
             {
-                var outcome = await committer.CommitAsync(profile, assigned, cancellation);
-                stale.AddRange(outcome.Stale);
+                var outcome = await committer.CommitAsync(profile, assigned, current, cancellation);
+                left.AddRange(outcome.Stale);
                 foreach (var e in outcome.Reused)
                     await failures.RecordAsync(e, FailureReason.MessageIdReused, "The messageId was used before for a message with another content. Use a new messageId for each message.", profile, cancellation);
                 foreach (var e in outcome.RefusedTraits)
                     await failures.RecordAsync(e, FailureReason.ProfileFull, $"The profile's document has reached {ProfileCodec.MostBytes:N0} bytes and takes no more traits. The event itself is stored.", profile, cancellation);
             }
 
-            rest = stale;
+            futile = left.Count < rest.Count ? 0 : futile + 1;
+            // In the order they came: what had to wait stands behind what it waited for.
+            rest = left.Count == 0 ? [] : [.. rest.Where(left.ToHashSet().Contains)];
         }
     }
 
-    private async Task<Dictionary<ProfileId, List<AssignedEvent>>> AssignAsync(
+    /// <returns>Which events go where, and those that have to wait until these are committed.</returns>
+    private async Task<(Dictionary<ProfileId, List<AssignedEvent>> Assigned, List<Event> Left)> AssignAsync(
         IReadOnlyList<Event> events, ResolutionScope scope, bool fresh, CancellationToken cancellation)
     {
         var assigned = new Dictionary<ProfileId, List<AssignedEvent>>();
         scope.BeginRound();
-        foreach (var e in events)
+        for (var i = 0; i < events.Count; i++)
         {
+            var e = events[i];
             if (await resolver.ResolveAsync(e, scope, fresh, cancellation) is not { } resolution)
             {
                 await failures.RecordAsync(e, FailureReason.NoIdentity, Unusable, null, cancellation);
                 continue;
             }
 
+            // Those behind it may depend on it.
+            if (ReferenceEquals(resolution, Resolution.Later))
+                return (assigned, [.. events.Skip(i)]);
             if (!assigned.TryGetValue(resolution.Profile, out var list))
                 assigned[resolution.Profile] = list = [];
             list.Add(new AssignedEvent(e, resolution));
             scope.Expect(resolution.Profile, resolution.Identifiers);
         }
 
-        return assigned;
+        return (assigned, []);
     }
 }

@@ -3,16 +3,25 @@ using Cdp.Storage;
 
 namespace Cdp.Processing;
 
-/// <summary>Takes messages of the <c>merges</c> queue.</summary>
-public sealed class MergeProcessor(ProfileMerger merger, IMessageQueue queue)
+/// <summary>Takes messages of the <c>merges</c> queue: merges that events have shown to be due, and unmerges that people ask for.</summary>
+/// <remarks>
+/// What is not finished in one message is sent again before this one is deleted: dies in between, both come, and whichever is late finds its work done.
+/// </remarks>
+public sealed class MergeProcessor(ProfileMerger merger, ProfileSplitter splitter, IMessageQueue queue, TimeProvider time)
 {
+    /// <summary>The work of one message.</summary>
+    public static readonly TimeSpan Allowed = TimeSpan.FromSeconds(30);
+
     // Longer than a merge of ordinary profiles takes, short enough that nobody waits for it.
     private static readonly TimeSpan Postponement = TimeSpan.FromSeconds(2);
 
     public async Task ProcessAsync(string body, CancellationToken cancellation)
     {
-        var progress = await merger.MergeAsync(MergeRequest.Parse(body), cancellation);
-        if (progress == MergeProgress.Postponed)
-            await queue.SendAsync(QueueName.Merges, body, Postponement, cancellation);
+        var deadline = new Deadline(time, Allowed);
+        var progress = UnmergeRequest.TryParse(body) is { } unmerge
+            ? await splitter.SplitAsync(unmerge, deadline, cancellation)
+            : await merger.MergeAsync(MergeRequest.Parse(body), deadline, cancellation);
+        if (progress is MergeProgress.Postponed or MergeProgress.Unfinished)
+            await queue.SendAsync(QueueName.Merges, body, progress == MergeProgress.Postponed ? Postponement : null, cancellation);
     }
 }

@@ -31,7 +31,7 @@ public sealed record CommitOutcome(IReadOnlyList<Event> Stale, IReadOnlyList<Eve
 /// </para>
 /// </remarks>
 public sealed class ProfileCommitter(
-    IRowStore rows, ProfileStore profiles, Outbox outbox, RecentCommits recent, IdentityRules rules, TimeProvider time)
+    IRowStore rows, ProfileStore profiles, Outbox outbox, RecentCommits recent, TimeProvider time)
 {
     // A row for the document, one for effects, two for each event.
     private const int MostEvents = (StorageLimits.TransactionRows - 2) / 2;
@@ -41,10 +41,11 @@ public sealed class ProfileCommitter(
 
     private readonly KeyedLock busy = new();
 
-    public async Task<CommitOutcome> CommitAsync(ProfileId profile, IReadOnlyList<AssignedEvent> events, CancellationToken cancellation)
+    public async Task<CommitOutcome> CommitAsync(
+        ProfileId profile, IReadOnlyList<AssignedEvent> events, IdentityRules rules, CancellationToken cancellation)
     {
         using var held = await busy.EnterAsync(profile, cancellation);
-        var batch = new Batch(profile, events);
+        var batch = new Batch(profile, events, rules);
         for (var tries = 0; batch.Remaining.Count > 0; tries++)
         {
             if (tries >= MostTries)
@@ -79,7 +80,7 @@ public sealed class ProfileCommitter(
         {
             if (folded.Count == (batch.OneByOne ? 1 : MostEvents))
                 break;
-            if (!Accepts(document, assigned.Resolution))
+            if (!Accepts(document, assigned, batch.Rules))
             {
                 stale.Add(assigned);
                 continue;
@@ -148,7 +149,7 @@ public sealed class ProfileCommitter(
             document.Record(decision);
         foreach (var merge in resolution.Merges)
             effects.Add(new Effect(QueueName.Merges, merge.ToJson()));
-        writes.Add(RowWrite.Insert(ProfileRows.Event(document.Id, e.Timestamp, e.MessageKey), new EventRow(e, document.Id).Encode(document.Id)));
+        writes.Add(RowWrite.Insert(ProfileRows.Event(document.Id, e.Timestamp, e.MessageKey), new EventRow(e, document.Id, document.Version + 1).Encode(document.Id)));
         writes.Add(RowWrite.Insert(ProfileRows.Marker(document.Id, e.MessageKey), ProfileRows.MarkerData(e)));
     }
 
@@ -156,24 +157,31 @@ public sealed class ProfileCommitter(
     /// Limits and uniqueness are decided here, under the document's version: whatever the resolver saw may be old. An identifier that is
     /// neither listed nor freshly claimed is a stale cache entry.
     /// </summary>
-    private bool Accepts(Profile document, Resolution resolution)
+    private static bool Accepts(Profile document, AssignedEvent assigned, IdentityRules rules)
     {
+        var (e, resolution) = assigned;
         var unlisted = false;
         foreach (var identifier in resolution.Identifiers)
         {
             if (document.Owns(identifier))
                 continue;
-            if (!resolution.Verified)
+            // Given away since, by an unmerge or because two people use it: what the resolver saw is old.
+            if (!resolution.Verified || document.FindReleased(identifier) is not null)
                 return false;
             unlisted = true;
         }
 
-        return !unlisted || IdentityPolicy.Violation(rules, document.AllIdentifiers().Concat(resolution.Identifiers)) is null;
+        if (!unlisted)
+            return true;
+        var holdings = new Holdings(rules, e.ReceivedAt);
+        holdings.Add(document);
+        holdings.Add(resolution.Identifiers);
+        return holdings.Violation is null;
     }
 
     /// <summary>
-    /// While a merge is under way markers are on both sides; and where an identifier led elsewhere before, a retry may have been
-    /// committed there.
+    /// While a merge or an unmerge is under way markers are on both sides; and where an identifier leads or led elsewhere, a retry may have
+    /// been committed there.
     /// </summary>
     private async Task RemoveTakenElsewhereAsync(Batch batch, Profile document, CancellationToken cancellation)
     {
@@ -186,11 +194,20 @@ public sealed class ProfileCommitter(
                 (elsewhere ??= []).Add(past);
         }
 
+        if (document.SplitFrom is { } common)
+            (elsewhere ??= []).Add(common);
         if (elsewhere is null)
             return;
-        elsewhere.Remove(batch.Profile);
+        // The loser of a merge under way still has markers of its own; whoever was merged before has not.
+        var looked = new HashSet<ProfileId> { batch.Profile };
         foreach (var profile in elsewhere)
-            await RemoveTakenAsync(batch, profile, [.. batch.Remaining], cancellation);
+        {
+            foreach (var holder in new[] { profile, (await profiles.FollowAsync(profile, fresh: false, cancellation)).Id })
+            {
+                if (looked.Add(holder))
+                    await RemoveTakenAsync(batch, holder, [.. batch.Remaining], cancellation);
+            }
+        }
     }
 
     /// <summary>Reads the markers of these events at once and takes out what they show to be committed already. True where there was any.</summary>
@@ -227,9 +244,10 @@ public sealed class ProfileCommitter(
     /// <summary>The events of one call, sorted into what is left to do and what became of the rest.</summary>
     private sealed class Batch
     {
-        public Batch(ProfileId profile, IReadOnlyList<AssignedEvent> events)
+        public Batch(ProfileId profile, IReadOnlyList<AssignedEvent> events, IdentityRules rules)
         {
             Profile = profile;
+            Rules = rules;
             IsNew = events.Count > 0 && events[0].Resolution.IsNew;
             var seen = new Dictionary<Hash128, ulong>(events.Count);
             foreach (var assigned in events)
@@ -242,6 +260,8 @@ public sealed class ProfileCommitter(
         }
 
         public ProfileId Profile { get; }
+
+        public IdentityRules Rules { get; }
 
         /// <summary>Nobody can have written the document before this commit.</summary>
         public bool IsNew { get; set; }

@@ -11,12 +11,17 @@ namespace Cdp.Profiles;
 /// Brotli-compressed where that pays.
 /// </summary>
 /// <param name="FirstProfile">The profile the event was committed to first; it differs from the present one after a merge.</param>
-public sealed record EventRow(Event Event, ProfileId FirstProfile)
+/// <param name="Version">
+/// The version of the present owner's document that the event was committed with; 0 where a merge or an unmerge has brought it. It tells an unmerge
+/// which events the document has counted since the unmerge began.
+/// </param>
+public sealed record EventRow(Event Event, ProfileId FirstProfile, long Version = 0)
 {
     private const byte Format = 1;
     private const byte Historical = 1;
     private const byte Moved = 2;
     private const byte Compressed = 4;
+    private const byte Versioned = 8;
     private const int WorthCompressing = 200;
     private const int MostPlainBytes = 4 * 1024 * 1024;
 
@@ -24,14 +29,17 @@ public sealed record EventRow(Event Event, ProfileId FirstProfile)
     {
         var json = Event.Json.Span;
         var moved = FirstProfile != owner;
-        var head = 2 + (moved ? FirstProfile.Value.Length : 0);
+        var afterFirst = 2 + (moved ? FirstProfile.Value.Length : 0);
+        var head = afterFirst + (Version > 0 ? sizeof(long) : 0);
         var buffer = ArrayPool<byte>.Shared.Rent(head + 4 + json.Length);
         try
         {
-            var flags = (byte)((Event.Historical ? Historical : 0) | (moved ? Moved : 0));
+            var flags = (byte)((Event.Historical ? Historical : 0) | (moved ? Moved : 0) | (Version > 0 ? Versioned : 0));
             buffer[0] = Format;
             if (moved)
                 Encoding.ASCII.GetBytes(FirstProfile.Value, buffer.AsSpan(2));
+            if (Version > 0)
+                BinaryPrimitives.WriteInt64LittleEndian(buffer.AsSpan(afterFirst), Version);
             var size = head;
             if (json.Length >= WorthCompressing
                 && BrotliEncoder.TryCompress(json, buffer.AsSpan(head + 4, json.Length), out var compressed, quality: 1, window: 16))
@@ -69,6 +77,13 @@ public sealed record EventRow(Event Event, ProfileId FirstProfile)
             rest = rest[length..];
         }
 
+        var version = 0L;
+        if ((flags & Versioned) != 0)
+        {
+            version = BinaryPrimitives.ReadInt64LittleEndian(rest.Span);
+            rest = rest[sizeof(long)..];
+        }
+
         if ((flags & Compressed) != 0)
         {
             var size = BinaryPrimitives.ReadInt32LittleEndian(rest.Span);
@@ -80,6 +95,6 @@ public sealed record EventRow(Event Event, ProfileId FirstProfile)
             rest = plain;
         }
 
-        return new EventRow(Event.Parse(rest, (flags & Historical) != 0), first);
+        return new EventRow(Event.Parse(rest, (flags & Historical) != 0), first, version);
     }
 }

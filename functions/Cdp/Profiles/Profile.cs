@@ -17,6 +17,9 @@ public sealed class Profile(ProfileId id)
     /// <summary>Decisions kept; the oldest ones give way.</summary>
     public const int MostDecisions = 100;
 
+    /// <summary>Released identifiers kept.</summary>
+    public const int MostReleased = 100;
+
     public ProfileId Id { get; } = id;
 
     /// <summary>Counts the commits.</summary>
@@ -45,8 +48,19 @@ public sealed class Profile(ProfileId id)
     /// <summary>Set on the loser of a merge: the profile is gone, and this one took its place.</summary>
     public ProfileId? MergedInto { get; set; }
 
-    /// <summary>A merge met events that both sides had: counts are taken anew from the timeline before it ends.</summary>
-    public bool NeedsRefold { get; set; }
+    /// <summary>What was owned once and must not be listed again. The oldest give way: by then the index says so too.</summary>
+    public List<ReleasedIdentifier> Released { get; } = [];
+
+    public List<LinkRejection> Rejections { get; } = [];
+
+    /// <summary>An unmerge under way that leaves this profile. Meanwhile the document counts only what was committed since it began.</summary>
+    public Split? Splitting { get; set; }
+
+    /// <summary>An unmerge under way that brings this profile back: events of it may still be with that one.</summary>
+    public ProfileId? SplitFrom { get; set; }
+
+    /// <summary>An unmerge moves its events: it neither merges nor is it merged meanwhile.</summary>
+    public bool IsSplitting => Splitting is not null || SplitFrom is not null;
 
     public bool IsEmpty => EventCount == 0;
 
@@ -68,6 +82,17 @@ public sealed class Profile(ProfileId id)
         }
 
         return false;
+    }
+
+    public ReleasedIdentifier? FindReleased(Identifier identifier)
+    {
+        foreach (var released in Released)
+        {
+            if (released.Identifier == identifier)
+                return released;
+        }
+
+        return null;
     }
 
     /// <summary>Everything owned or reserved.</summary>
@@ -95,7 +120,7 @@ public sealed class Profile(ProfileId id)
         if (e.Timestamp > LastSeenAt)
             LastSeenAt = e.Timestamp;
         foreach (var identifier in identifiers)
-            See(new OwnedIdentifier(identifier, e.Timestamp, e.Timestamp, e.SourceId, e.MessageId));
+            See(OwnedIdentifier.Of(identifier, e));
         if (withTraits && e.Type == EventType.Identify)
         {
             // The event's own traits are the authority; context.traits fill in the names they lack.
@@ -116,25 +141,73 @@ public sealed class Profile(ProfileId id)
         if (loser.LastSeenAt > LastSeenAt)
             LastSeenAt = loser.LastSeenAt;
         foreach (var identifier in loser.Identifiers)
+        {
+            // Detached while the merge was under way: nobody's any more. What an unmerge gave away comes back with its new owner.
+            if (FindReleased(identifier.Identifier) is { To: null })
+                continue;
+            Released.RemoveAll(r => r.Identifier == identifier.Identifier);
             See(identifier);
+        }
+
+        foreach (var released in loser.Released)
+        {
+            if (!Owns(released.Identifier) && FindReleased(released.Identifier) is null)
+                Release(released);
+        }
+
         if (withTraits)
         {
             foreach (var (name, trait) in loser.Traits)
                 Set(name, trait);
         }
 
-        Merges.AddRange(loser.Merges);
+        Rejections.AddRange(loser.Rejections);
+        foreach (var merge in loser.Merges)
+        {
+            // Of an unmerge both sides have the record.
+            if (!Merges.Exists(m => m.Id == merge.Id))
+                Merges.Add(merge);
+        }
+
         foreach (var decision in loser.Decisions)
             Record(decision);
     }
 
+    /// <summary>Notes a decision; where the same was decided about the identifier before, the first one stands for all.</summary>
     public void Record(IdentityDecision decision)
     {
-        if (Decisions.Contains(decision))
+        if (Decisions.Exists(d => d.Identifier == decision.Identifier && d.Action == decision.Action && d.Rule == decision.Rule))
             return;
         Decisions.Add(decision);
         if (Decisions.Count > MostDecisions)
             Decisions.RemoveAt(0);
+    }
+
+    /// <summary>Gives an identifier away, or up: the profile does not own it any more, and keeps that in mind.</summary>
+    public void Release(ReleasedIdentifier released)
+    {
+        Identifiers.RemoveAll(i => i.Identifier == released.Identifier);
+        for (var i = 0; i < Absorbing.Count; i++)
+        {
+            if (Absorbing[i].Reserved.Contains(released.Identifier))
+                Absorbing[i] = Absorbing[i] with { Reserved = [.. Absorbing[i].Reserved.Where(r => r != released.Identifier)] };
+        }
+
+        Released.RemoveAll(r => r.Identifier == released.Identifier);
+        Released.Add(released);
+        if (Released.Count > MostReleased)
+            Released.RemoveAt(0);
+    }
+
+    /// <summary>Starts the fold anew: owned identifiers and the record of decisions stay, what events determine is forgotten.</summary>
+    public void ForgetEvents()
+    {
+        EventCount = 0;
+        CreatedAt = FirstSeenAt = new Instant(long.MaxValue);
+        LastSeenAt = new Instant(long.MinValue);
+        Traits.Clear();
+        for (var i = 0; i < Identifiers.Count; i++)
+            Identifiers[i] = Identifiers[i].Unseen();
     }
 
     /// <summary>Notes that an identifier of this profile was seen. False where that is nothing new.</summary>

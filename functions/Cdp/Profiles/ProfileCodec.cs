@@ -38,6 +38,10 @@ public static class ProfileCodec
         Decisions = 5,
         Absorbing = 6,
         MergedInto = 7,
+        Released = 8,
+        Rejections = 9,
+        Splitting = 10,
+        SplitFrom = 11,
     }
 
     public static byte[] Encode(Profile profile)
@@ -54,12 +58,14 @@ public static class ProfileCodec
             WriteDecisions(ref writer, profile.Decisions);
         if (profile.Absorbing.Count > 0)
             WriteAbsorbing(ref writer, profile.Absorbing);
-        if (profile.MergedInto is { } winner)
-        {
-            var start = writer.Begin((byte)Tag.MergedInto);
-            writer.String(winner.Value);
-            writer.End(start);
-        }
+        if (profile.Released.Count > 0)
+            WriteReleased(ref writer, profile.Released);
+        if (profile.Rejections.Count > 0)
+            WriteRejections(ref writer, profile.Rejections);
+        if (profile.Splitting is { } split)
+            WriteSplit(ref writer, split);
+        WriteProfileId(ref writer, Tag.MergedInto, profile.MergedInto);
+        WriteProfileId(ref writer, Tag.SplitFrom, profile.SplitFrom);
 
         var result = Pack(writer.Written);
         writer.Release();
@@ -82,11 +88,10 @@ public static class ProfileCodec
                     profile.CreatedAt = reader.Instant();
                     profile.FirstSeenAt = reader.Instant();
                     profile.LastSeenAt = reader.Instant();
-                    profile.NeedsRefold = reader.Byte() != 0;
                     break;
                 case Tag.Identifiers:
                     for (var n = reader.Int(); n > 0; n--)
-                        profile.Identifiers.Add(new OwnedIdentifier(reader.Identifier(), reader.Instant(), reader.Instant(), reader.String(), reader.String()));
+                        profile.Identifiers.Add(reader.Owned());
                     break;
                 case Tag.Traits:
                     var count = reader.Int();
@@ -111,15 +116,37 @@ public static class ProfileCodec
                     for (var n = reader.Int(); n > 0; n--)
                     {
                         var (mergeId, loser, folded) = (reader.String(), reader.String(), reader.Byte() != 0);
-                        var reserved = new Identifier[reader.Int()];
-                        for (var i = 0; i < reserved.Length; i++)
-                            reserved[i] = reader.Identifier();
-                        profile.Absorbing.Add(new Absorption(mergeId, new ProfileId(loser), folded, reserved));
+                        profile.Absorbing.Add(new Absorption(mergeId, new ProfileId(loser), folded, reader.Identifiers()));
                     }
 
                     break;
                 case Tag.MergedInto:
                     profile.MergedInto = new ProfileId(reader.String());
+                    break;
+                case Tag.Released:
+                    for (var n = reader.Int(); n > 0; n--)
+                    {
+                        profile.Released.Add(new ReleasedIdentifier(
+                            reader.Owned(), reader.String() is { Length: > 0 } to ? new ProfileId(to) : null, reader.Instant(), reader.Byte() != 0));
+                    }
+
+                    break;
+                case Tag.Rejections:
+                    for (var n = reader.Int(); n > 0; n--)
+                        profile.Rejections.Add(new LinkRejection(reader.String(), reader.Identifiers(), reader.Identifiers()));
+                    break;
+                case Tag.Splitting:
+                    var (splitId, leaving, since) = (reader.String(), reader.String(), reader.Long());
+                    var family = new ProfileId[reader.Int()];
+                    for (var i = 0; i < family.Length; i++)
+                        family[i] = new ProfileId(reader.String());
+                    var given = new OwnedIdentifier[reader.Int()];
+                    for (var i = 0; i < given.Length; i++)
+                        given[i] = reader.Owned();
+                    profile.Splitting = new Split(splitId, new ProfileId(leaving), since, family, given);
+                    break;
+                case Tag.SplitFrom:
+                    profile.SplitFrom = new ProfileId(reader.String());
                     break;
                 default:
                     throw new InvalidDataException($"The document of {id} has section {(byte)tag}, which a newer version of the app wrote: update this one.");
@@ -140,7 +167,6 @@ public static class ProfileCodec
         writer.Long(profile.CreatedAt.Milliseconds);
         writer.Long(profile.FirstSeenAt.Milliseconds);
         writer.Long(profile.LastSeenAt.Milliseconds);
-        writer.Byte(profile.NeedsRefold ? (byte)1 : (byte)0);
         writer.End(start);
     }
 
@@ -149,14 +175,7 @@ public static class ProfileCodec
         var start = writer.Begin((byte)Tag.Identifiers);
         writer.Int(identifiers.Count);
         foreach (var owned in identifiers)
-        {
-            writer.Identifier(owned.Identifier);
-            writer.Long(owned.FirstSeenAt.Milliseconds);
-            writer.Long(owned.LastSeenAt.Milliseconds);
-            writer.String(owned.SourceId);
-            writer.String(owned.MessageId);
-        }
-
+            writer.Owned(owned);
         writer.End(start);
     }
 
@@ -223,11 +242,62 @@ public static class ProfileCodec
             writer.String(absorption.MergeId);
             writer.String(absorption.Loser.Value);
             writer.Byte(absorption.Folded ? (byte)1 : (byte)0);
-            writer.Int(absorption.Reserved.Count);
-            foreach (var identifier in absorption.Reserved)
-                writer.Identifier(identifier);
+            writer.Identifiers(absorption.Reserved);
         }
 
+        writer.End(start);
+    }
+
+    private static void WriteReleased(ref Writer writer, List<ReleasedIdentifier> released)
+    {
+        var start = writer.Begin((byte)Tag.Released);
+        writer.Int(released.Count);
+        foreach (var one in released)
+        {
+            writer.Owned(one.Was);
+            writer.String(one.To?.Value ?? "");
+            writer.Long(one.At.Milliseconds);
+            writer.Byte(one.Quarantined ? (byte)1 : (byte)0);
+        }
+
+        writer.End(start);
+    }
+
+    private static void WriteRejections(ref Writer writer, List<LinkRejection> rejections)
+    {
+        var start = writer.Begin((byte)Tag.Rejections);
+        writer.Int(rejections.Count);
+        foreach (var rejection in rejections)
+        {
+            writer.String(rejection.MergeId);
+            writer.Identifiers(rejection.Ours);
+            writer.Identifiers(rejection.Theirs);
+        }
+
+        writer.End(start);
+    }
+
+    private static void WriteSplit(ref Writer writer, Split split)
+    {
+        var start = writer.Begin((byte)Tag.Splitting);
+        writer.String(split.MergeId);
+        writer.String(split.Loser.Value);
+        writer.Long(split.Version);
+        writer.Int(split.Family.Count);
+        foreach (var member in split.Family)
+            writer.String(member.Value);
+        writer.Int(split.Given.Count);
+        foreach (var given in split.Given)
+            writer.Owned(given);
+        writer.End(start);
+    }
+
+    private static void WriteProfileId(ref Writer writer, Tag tag, ProfileId? id)
+    {
+        if (id is not { } stated)
+            return;
+        var start = writer.Begin((byte)tag);
+        writer.String(stated.Value);
         writer.End(start);
     }
 
@@ -360,6 +430,24 @@ public static class ProfileCodec
             String(identifier.Value);
         }
 
+        public void Identifiers(IReadOnlyList<Identifier> identifiers)
+        {
+            Int(identifiers.Count);
+            foreach (var identifier in identifiers)
+                Identifier(identifier);
+        }
+
+        public void Owned(OwnedIdentifier owned)
+        {
+            Identifier(owned.Identifier);
+            Long(owned.FirstSeenAt.Milliseconds);
+            Long(owned.LastSeenAt.Milliseconds);
+            String(owned.SourceId);
+            String(owned.MessageId);
+            Long(owned.AddedAt.Milliseconds);
+            Byte(owned.Quarantined ? (byte)1 : (byte)0);
+        }
+
         private void Ensure(int more)
         {
             if (length + more <= buffer.Length)
@@ -432,6 +520,16 @@ public static class ProfileCodec
         }
 
         public Identifier Identifier() => new(String(), String());
+
+        public Identifier[] Identifiers()
+        {
+            var identifiers = new Identifier[Int()];
+            for (var i = 0; i < identifiers.Length; i++)
+                identifiers[i] = Identifier();
+            return identifiers;
+        }
+
+        public OwnedIdentifier Owned() => new(Identifier(), Instant(), Instant(), String(), String(), Instant(), Byte() != 0);
 
         private static InvalidDataException Truncated() => new("A profile document is truncated.");
     }

@@ -11,7 +11,13 @@ namespace Cdp.Profiles;
 /// <item><c>e|{profile}|{reverse time}|{message}</c> an event, newest first</item>
 /// <item><c>m|{message}|{profile}</c> the message was taken: what makes a retry count once</item>
 /// <item><c>o|{time}|{profile}|{version}</c> effects of a commit that have not left yet</item>
-/// <item><c>a|{profile}|{loser}</c> rows of a merged profile may be copied here: written with the fold, deleted with the end of the merge</item>
+/// <item>
+/// <c>a|{profile}|{loser}</c> rows of a merged profile may be copied here, and how far that has come: written with the fold, deleted with the end of
+/// the merge
+/// </item>
+/// <item><c>b|{profile}</c> the document as it was before an unmerge began that is under way: what readers are shown meanwhile</item>
+/// <item><c>w|{profile}</c> events may be taken away from here: what deletes of that unmerge are conditioned on</item>
+/// <item><c>u|{profile}</c> how far that unmerge has come, and what is folded so far</item>
 /// </list>
 /// <c>{message}</c> is the 128-bit hash of (source, messageId).
 /// </summary>
@@ -41,6 +47,12 @@ public static class ProfileRows
     public static string Outbox(ProfileId profile, Instant at, long version) => $"o|{at.Milliseconds:D15}|{profile.Value}|{version:D12}";
 
     public static string CopyPermit(ProfileId winner, ProfileId loser) => $"a|{winner.Value}|{loser.Value}";
+
+    public static string BeforeSplit(ProfileId profile) => "b|" + profile.Value;
+
+    public static string SplitPermit(ProfileId profile) => "w|" + profile.Value;
+
+    public static string SplitProgress(ProfileId profile) => "u|" + profile.Value;
 
     /// <summary>All effects that were committed before <paramref name="before"/>.</summary>
     public static (string From, string To) OutboxBefore(Instant before) => ("o|", $"o|{before.Milliseconds:D15}");

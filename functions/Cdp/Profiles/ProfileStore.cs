@@ -1,4 +1,5 @@
 using Cdp.Caching;
+using Cdp.Identity;
 using Cdp.Storage;
 
 namespace Cdp.Profiles;
@@ -59,6 +60,25 @@ public sealed class ProfileStore(IRowStore rows)
         throw new InvalidDataException($"The merge chain that ends near {id} has more than {LongestChain} links.");
     }
 
+    /// <summary>
+    /// The same for who comes by an identifier: where an unmerge has given it to another profile and the index does not say so yet, it is followed there.
+    /// </summary>
+    public async ValueTask<(ProfileId Id, Profile? Profile, string? Version)> FollowAsync(
+        ProfileId id, Identifier identifier, bool fresh, CancellationToken cancellation)
+    {
+        var found = await FollowAsync(id, fresh, cancellation);
+        for (var hops = 0; hops < LongestChain && found.Profile is { } profile && !profile.Owns(identifier) && profile.FindReleased(identifier) is { To: { } to }; hops++)
+        {
+            var next = await FollowAsync(to, fresh, cancellation);
+            // The unmerge has just begun: the profile that gets it is not back yet.
+            if (next.Id == found.Id)
+                break;
+            found = next;
+        }
+
+        return found;
+    }
+
     /// <summary>The write that stores this document in place of <paramref name="version"/> (null: there is none yet).</summary>
     public static RowWrite Write(Profile profile, string? version, out byte[] data)
     {
@@ -68,12 +88,12 @@ public sealed class ProfileStore(IRowStore rows)
     }
 
     /// <summary>Stores the document, without events. False where somebody else wrote since <paramref name="version"/>.</summary>
-    /// <param name="with">Another row of the profile to write in the same transaction.</param>
-    public async Task<bool> SaveAsync(Profile profile, string? version, CancellationToken cancellation, RowWrite? with = null)
+    /// <param name="with">Other rows of the profile to write in the same transaction.</param>
+    public async Task<bool> SaveAsync(Profile profile, string? version, CancellationToken cancellation, params IReadOnlyList<RowWrite> with)
     {
         profile.Version++;
         var write = Write(profile, version, out var data);
-        RowWrite[] writes = with is { } other ? [write, other] : [write];
+        RowWrite[] writes = [write, .. with];
         var result = await rows.CommitAsync(TableName.Profiles, profile.Id.Shard, writes, cancellation);
         if (result.Committed)
             Remember(profile.Id, data, result.Versions[0]!);

@@ -17,7 +17,10 @@ public sealed record Source(
     IReadOnlyList<WriteKey> WriteKeys,
     IReadOnlyList<string>? Origins = null,
     RateLimit? RateLimit = null,
-    IReadOnlyList<FieldRule>? FieldRules = null);
+    IReadOnlyList<FieldRule>? FieldRules = null,
+    SourceTrust Trust = SourceTrust.Client);
+
+public enum SourceTrust { Client, Server }
 
 /// <summary>A public key that names a source: it is in every page's source code, so it is stored as it is.</summary>
 public sealed record WriteKey(string Key, DateTimeOffset CreatedAt, bool Enabled)

@@ -37,6 +37,8 @@ public sealed class SourceRegistry(SourceStore store, TimeProvider time)
             : new(FindReloadedAsync(writeKey, cancellation));
     }
 
+    public ValueTask<Source?> FindByIdAsync(string id, CancellationToken cancellation) => new((Source?)null);
+
     private async Task<Source?> FindReloadedAsync(string writeKey, CancellationToken cancellation)
     {
         var asked = time.GetTimestamp();
