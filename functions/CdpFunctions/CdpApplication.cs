@@ -34,6 +34,7 @@ public static class CdpApplication
 
         services.AddSingleton(provider => new IdGenerator(provider.GetRequiredService<TimeProvider>()));
         services.AddSingleton(IdentityRules.Default);
+        services.AddSingleton<IdentityRulesStore>().AddSingleton<IdentityRulesRegistry>();
 
         services.AddSingleton<SourceStore>().AddSingleton<SourceRegistry>().AddSingleton<SourceRateLimiter>();
         services.AddSingleton<EventQueueWriter>().AddSingleton<Collector>();

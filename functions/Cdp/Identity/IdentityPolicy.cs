@@ -18,7 +18,7 @@ public static class IdentityPolicy
                     count++;
             }
 
-            if (count > type.Limit)
+            if (count > type.Limit.Count)
                 return type.Name + ".limit";
         }
 

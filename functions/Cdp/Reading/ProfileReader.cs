@@ -16,18 +16,19 @@ public sealed record FoundProfile(ProfileKey Key, Profile Profile, IReadOnlyList
 /// Everything is read from the storage, never from a cache: functions that answer HTTP requests and those that process events run in
 /// different instances, which do not see each other's caches.
 /// </remarks>
-public sealed class ProfileReader(IdentityIndex index, ProfileStore profiles, IdentityRules rules)
+public sealed class ProfileReader(IdentityIndex index, ProfileStore profiles, IdentityRulesRegistry identity)
 {
     // A second look settles what a merge moved between the index and the document.
     private const int Looks = 2;
 
     /// <param name="key">See <see cref="ProfileKey"/>.</param>
     /// <exception cref="ProblemException">invalid-key or profile-not-found.</exception>
-    public Task<FoundProfile> FindAsync(string key, CancellationToken cancellation) => FindAsync(ProfileKey.Parse(key, rules), cancellation);
+    public async Task<FoundProfile> FindAsync(string key, CancellationToken cancellation) =>
+        await FindAsync(ProfileKey.Parse(key, await identity.CurrentAsync(cancellation)), cancellation);
 
     /// <exception cref="ProblemException">invalid-key or profile-not-found.</exception>
-    public Task<FoundProfile> FindAsync(string type, string value, CancellationToken cancellation) =>
-        FindAsync(ProfileKey.Of(type, value, rules), cancellation);
+    public async Task<FoundProfile> FindAsync(string type, string value, CancellationToken cancellation) =>
+        await FindAsync(ProfileKey.Of(type, value, await identity.CurrentAsync(cancellation)), cancellation);
 
     private async Task<FoundProfile> FindAsync(ProfileKey key, CancellationToken cancellation)
     {

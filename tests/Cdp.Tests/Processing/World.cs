@@ -60,7 +60,7 @@ public sealed class Worker(FakeStore store, TimeProvider time, Random random, st
             var failures = new FailureLog(store, time);
             Outbox = new Outbox(store, store, time);
             Collector = new Collector(
-                new SourceRegistry(new SourceStore(store), time), new SourceRateLimiter(time), new EventQueueWriter(store, store, ids), rules, time, ids);
+                new SourceRegistry(new SourceStore(store), time), new SourceRateLimiter(time), new EventQueueWriter(store, store, ids), IdentityRulesRegistry.Of(rules), time, ids);
             Processor = new EventProcessor(
                 store,
                 new IdentityResolver(index, profiles, rules, ids, time),
