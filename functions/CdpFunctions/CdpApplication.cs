@@ -33,13 +33,14 @@ public static class CdpApplication
         services.AddSingleton<IBlobStore>(provider => new StorageBlobStore(provider.GetRequiredService<StorageClients>().Blobs));
 
         services.AddSingleton(provider => new IdGenerator(provider.GetRequiredService<TimeProvider>()));
-        services.AddSingleton(IdentityRules.Default);
+        services.AddSingleton<IdentityRulesStore>().AddSingleton<IdentityRulesRegistry>();
 
         services.AddSingleton<SourceStore>().AddSingleton<SourceRegistry>().AddSingleton<SourceRateLimiter>();
         services.AddSingleton<EventQueueWriter>().AddSingleton<Collector>();
 
         services.AddSingleton<ProfileStore>().AddSingleton<IdentityIndex>().AddSingleton<IdentityResolver>().AddSingleton<ProfileMerger>();
-        services.AddSingleton<FailureLog>().AddSingleton<RawArchive>().AddSingleton<Outbox>();
+        services.AddSingleton<QuarantineList>().AddSingleton<IdentifierSuspender>().AddSingleton<ProfileSplitter>().AddSingleton<Unmerges>();
+        services.AddSingleton<FailureLog>().AddSingleton<RawArchive>().AddSingleton<ControlLog>().AddSingleton<Outbox>();
         services.AddSingleton<RecentCommits>();
         services.AddSingleton<ProfileCommitter>().AddSingleton<EventProcessor>().AddSingleton<MergeProcessor>();
 

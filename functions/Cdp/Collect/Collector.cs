@@ -30,7 +30,7 @@ public sealed record Collected(int Accepted, IReadOnlyList<Rejection> Rejected);
 /// accepted is durable.
 /// </summary>
 public sealed class Collector(
-    SourceRegistry sources, SourceRateLimiter limiter, EventQueueWriter queue, IdentityRules rules, TimeProvider time, IdGenerator ids)
+    SourceRegistry sources, SourceRateLimiter limiter, EventQueueWriter queue, IdentityRulesRegistry identity, TimeProvider time, IdGenerator ids)
 {
     private static readonly Collected One = new(1, []);
 
@@ -45,16 +45,17 @@ public sealed class Collector(
             // A wrong key is said first, without a look at the body.
             if (call.WriteKey is { } key)
                 source = await FindAsync(key, cancellation);
+            var rules = await identity.CurrentAsync(cancellation);
             Task queued;
             Collected outcome;
             var scan = BodyScan.Rent();
             try
             {
-                Read(scan, call);
+                Read(scan, call, rules);
                 events = scan.Count;
                 source ??= await FindAsync(scan.WriteKey, cancellation);
                 Admit(source, call.Origin, events);
-                (queued, outcome) = Enqueue(scan, call, source, receivedAt);
+                (queued, outcome) = Enqueue(scan, call, source, rules, receivedAt);
             }
             finally
             {
@@ -91,7 +92,7 @@ public sealed class Collector(
         return source.Enabled ? source : throw Disabled(source);
     }
 
-    private void Read(BodyScan scan, in CollectCall call)
+    private static void Read(BodyScan scan, in CollectCall call, IdentityRules rules)
     {
         // Some editors and libraries put it in front; it is not part of the JSON.
         var body = WithoutByteOrderMark(call.Body).Span;
@@ -138,7 +139,7 @@ public sealed class Collector(
         return false;
     }
 
-    private (Task Queued, Collected Outcome) Enqueue(BodyScan scan, in CollectCall call, Source source, Instant receivedAt)
+    private (Task Queued, Collected Outcome) Enqueue(BodyScan scan, in CollectCall call, Source source, IdentityRules rules, Instant receivedAt)
     {
         var filter = FieldFilter.Of(source);
         var facts = new ServerFacts(
@@ -151,7 +152,7 @@ public sealed class Collector(
         {
             ref var draft = ref scan[i];
             if (draft.Refused is null)
-                Compose(composer, filter, body, ref draft, lines);
+                Compose(composer, filter, rules, body, ref draft, lines);
             if (draft.Refused is { } refused)
                 (rejected ??= []).Add(new Rejection(i, MessageId(draft, body), refused.Type, refused.Detail));
             if (lines.Length > CollectLimits.StoredBytes)
@@ -165,7 +166,7 @@ public sealed class Collector(
         return (queue.WriteAsync(lines.Written), new Collected(scan.Count - rejected.Count, rejected));
     }
 
-    private void Compose(EventComposer composer, FieldFilter? filter, ReadOnlySpan<byte> body, ref Draft draft, ByteBuilder lines)
+    private static void Compose(EventComposer composer, FieldFilter? filter, IdentityRules rules, ReadOnlySpan<byte> body, ref Draft draft, ByteBuilder lines)
     {
         var line = lines.Length;
         var start = composer.Append(body, draft, lines);

@@ -174,7 +174,7 @@ public sealed class Event
     /// A number where an id is expected, as its plain decimal text: <c>1e3</c> and <c>1000</c> name the same user. Numbers beyond
     /// <see cref="decimal"/> keep their own spelling.
     /// </summary>
-    private static string DecimalText(ReadOnlySpan<byte> number)
+    internal static string DecimalText(ReadOnlySpan<byte> number)
     {
         var text = Encoding.ASCII.GetString(number);
         if (text.AsSpan().IndexOfAny('e', 'E', '.') < 0)

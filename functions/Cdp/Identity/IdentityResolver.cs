@@ -378,7 +378,7 @@ public sealed class IdentityResolver(
         foreach (var holder in (ReadOnlySpan<Holder>)[top, other])
         {
             var leadThere = attempt.LedTo(holder);
-            if (!leadThere.Exists(i => attempt.Scope.Rules.MayJoin(attempt.Scope.Rules.Find(i.Type)!, source)))
+            if (!leadThere.Exists(i => IdentityRules.MayJoin(attempt.Scope.Rules.Find(i.Type)!, source)))
                 return leadThere[^1].Type + ".source";
         }
 

@@ -345,9 +345,7 @@ public sealed class ProfileSplitter(IRowStore rows, ProfileStore profiles, Ident
                 continue;
             var record = document.Merges.Find(m => m.Id == split.MergeId)!;
             await log.RecordAsync(json => Write(json, stayer, record), cancellation);
-            var folded = Progress.Decode(stayer, saved.Data).Folded;
-            folded.Identifiers.RemoveAll(i => !document.Owns(i.Identifier));
-            document.Absorb(folded);
+            document.AddEventsOf(Progress.Decode(stayer, saved.Data).Folded);
             document.Splitting = null;
             FillUnseen(document, await BeforeAsync(stayer, cancellation));
             if (await profiles.SaveAsync(

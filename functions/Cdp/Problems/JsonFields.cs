@@ -51,6 +51,16 @@ public sealed class JsonFields
         return number > above && number <= most ? number : RefuseValue<double>(name, $"not above {above} and at most {most}");
     }
 
+    /// <summary>A number without a fraction; both ends included.</summary>
+    public int? Whole(string name, int least, int most, bool required = false)
+    {
+        if (Find(name, required) is not { } value)
+            return null;
+        return value.ValueKind == JsonValueKind.Number && value.TryGetInt32(out var number) && number >= least && number <= most
+            ? number
+            : RefuseValue<int>(name, $"not a whole number from {least} to {most}");
+    }
+
     /// <summary>Null too where one of them cannot be taken.</summary>
     public IReadOnlyList<string>? Texts(string name, int most, int longest, bool required = false)
     {
@@ -80,9 +90,9 @@ public sealed class JsonFields
         return value.ValueKind == JsonValueKind.Object ? new JsonFields(value, path + name + ".", errors) : Refuse<JsonFields>(name, "not-an-object");
     }
 
-    public IReadOnlyList<JsonFields>? Objects(string name, int most)
+    public IReadOnlyList<JsonFields>? Objects(string name, int most, bool required = false)
     {
-        if (Items(name, most, required: false) is not { } items)
+        if (Items(name, most, required) is not { } items)
             return null;
         var objects = new List<JsonFields>();
         var index = 0;

@@ -133,13 +133,6 @@ public sealed class Profile(ProfileId id)
     /// <param name="withTraits">False where both documents' traits are too much for one: the loser's stay on its events alone.</param>
     public void Absorb(Profile loser, bool withTraits = true)
     {
-        EventCount += loser.EventCount;
-        if (loser.CreatedAt < CreatedAt)
-            CreatedAt = loser.CreatedAt;
-        if (loser.FirstSeenAt < FirstSeenAt)
-            FirstSeenAt = loser.FirstSeenAt;
-        if (loser.LastSeenAt > LastSeenAt)
-            LastSeenAt = loser.LastSeenAt;
         foreach (var identifier in loser.Identifiers)
         {
             // Detached while the merge was under way: nobody's any more. What an unmerge gave away comes back with its new owner.
@@ -155,12 +148,7 @@ public sealed class Profile(ProfileId id)
                 Release(released);
         }
 
-        if (withTraits)
-        {
-            foreach (var (name, trait) in loser.Traits)
-                Set(name, trait);
-        }
-
+        AddEventsOf(loser, withTraits);
         Rejections.AddRange(loser.Rejections);
         foreach (var merge in loser.Merges)
         {
@@ -171,6 +159,29 @@ public sealed class Profile(ProfileId id)
 
         foreach (var decision in loser.Decisions)
             Record(decision);
+    }
+
+    /// <summary>Adds what another fold's events determine: counts, times, traits, and when this profile's identifiers were seen.</summary>
+    public void AddEventsOf(Profile other, bool withTraits = true)
+    {
+        EventCount += other.EventCount;
+        if (other.CreatedAt < CreatedAt)
+            CreatedAt = other.CreatedAt;
+        if (other.FirstSeenAt < FirstSeenAt)
+            FirstSeenAt = other.FirstSeenAt;
+        if (other.LastSeenAt > LastSeenAt)
+            LastSeenAt = other.LastSeenAt;
+        foreach (var seen in other.Identifiers)
+        {
+            var index = Identifiers.FindIndex(i => i.Identifier == seen.Identifier);
+            if (index >= 0)
+                Identifiers[index] = Identifiers[index].With(seen);
+        }
+
+        if (!withTraits)
+            return;
+        foreach (var (name, trait) in other.Traits)
+            Set(name, trait);
     }
 
     /// <summary>Notes a decision; where the same was decided about the identifier before, the first one stands for all.</summary>

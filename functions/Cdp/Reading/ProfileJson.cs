@@ -73,16 +73,9 @@ public static class ProfileJson
         json.WriteStartObject();
         json.WriteStartArray("data"u8);
         foreach (var owned in Identifiers(found.Profile, rules))
-        {
-            json.WriteStartObject();
-            WriteIdentifier(json, owned.Identifier);
-            json.WriteString("firstSeenAt"u8, owned.FirstSeenAt.ToString());
-            json.WriteString("lastSeenAt"u8, owned.LastSeenAt.ToString());
-            json.WriteString("sourceId"u8, owned.SourceId);
-            json.WriteString("messageId"u8, owned.MessageId);
-            json.WriteString("state"u8, "active"u8);
-            json.WriteEndObject();
-        }
+            WriteOwned(json, owned, owned.Quarantined ? "quarantined"u8 : "active"u8);
+        foreach (var released in found.Profile.Released.OrderBy(r => r.At).ThenBy(r => r.Identifier.ToString(), StringComparer.Ordinal))
+            WriteOwned(json, released.Was, released.Quarantined ? "quarantined"u8 : "rejected"u8);
 
         json.WriteEndArray();
         json.WriteStartArray("merges"u8);
@@ -204,6 +197,18 @@ public static class ProfileJson
         });
         if (merge.UndoneAt is { } undone)
             json.WriteString("undoneAt"u8, undone.ToString());
+        json.WriteEndObject();
+    }
+
+    private static void WriteOwned(Utf8JsonWriter json, OwnedIdentifier owned, ReadOnlySpan<byte> state)
+    {
+        json.WriteStartObject();
+        WriteIdentifier(json, owned.Identifier);
+        json.WriteString("firstSeenAt"u8, owned.FirstSeenAt.ToString());
+        json.WriteString("lastSeenAt"u8, owned.LastSeenAt.ToString());
+        json.WriteString("sourceId"u8, owned.SourceId);
+        json.WriteString("messageId"u8, owned.MessageId);
+        json.WriteString("state"u8, state);
         json.WriteEndObject();
     }
 

@@ -1,6 +1,7 @@
 using Cdp.Identity;
 using Cdp.Problems;
 using Cdp.Profiles;
+using Cdp.Storage;
 
 namespace Cdp.Reading;
 
@@ -9,25 +10,28 @@ namespace Cdp.Reading;
 /// <param name="Profile">The document; those of profiles it is just absorbing are folded in, whether the merge has come to that or not.</param>
 /// <param name="Absorbed">Merged profiles part of whose timeline may still be in its old place.</param>
 /// <param name="MergedFrom">The id that was asked for, where a merge has led to another.</param>
-public sealed record FoundProfile(ProfileKey Key, Profile Profile, IReadOnlyList<ProfileId> Absorbed, ProfileId? MergedFrom);
+/// <param name="Shows">During an unmerge: whether an event that stands with this profile, or with an absorbed one, is of this profile. Null: all are.</param>
+public sealed record FoundProfile(
+    ProfileKey Key, Profile Profile, IReadOnlyList<ProfileId> Absorbed, ProfileId? MergedFrom, Func<ProfileId, EventRow, bool>? Shows = null);
 
 /// <summary>Finds profiles for those who read them.</summary>
 /// <remarks>
 /// Everything is read from the storage, never from a cache: functions that answer HTTP requests and those that process events run in
 /// different instances, which do not see each other's caches.
 /// </remarks>
-public sealed class ProfileReader(IdentityIndex index, ProfileStore profiles, IdentityRules rules)
+public sealed class ProfileReader(IRowStore rows, IdentityIndex index, ProfileStore profiles, IdentityRulesRegistry identity)
 {
     // A second look settles what a merge moved between the index and the document.
     private const int Looks = 2;
 
     /// <param name="key">See <see cref="ProfileKey"/>.</param>
     /// <exception cref="ProblemException">invalid-key or profile-not-found.</exception>
-    public Task<FoundProfile> FindAsync(string key, CancellationToken cancellation) => FindAsync(ProfileKey.Parse(key, rules), cancellation);
+    public async Task<FoundProfile> FindAsync(string key, CancellationToken cancellation) =>
+        await FindAsync(ProfileKey.Parse(key, await identity.CurrentAsync(cancellation)), cancellation);
 
     /// <exception cref="ProblemException">invalid-key or profile-not-found.</exception>
-    public Task<FoundProfile> FindAsync(string type, string value, CancellationToken cancellation) =>
-        FindAsync(ProfileKey.Of(type, value, rules), cancellation);
+    public async Task<FoundProfile> FindAsync(string type, string value, CancellationToken cancellation) =>
+        await FindAsync(ProfileKey.Of(type, value, await identity.CurrentAsync(cancellation)), cancellation);
 
     private async Task<FoundProfile> FindAsync(ProfileKey key, CancellationToken cancellation)
     {
@@ -44,7 +48,8 @@ public sealed class ProfileReader(IdentityIndex index, ProfileStore profiles, Id
         {
             if (await index.FindAsync(identifier, fresh: true, cancellation) is not { } entry)
                 return null;
-            if (await FollowAsync(key, entry.Profile, cancellation) is { } found && found.Profile.Owns(identifier))
+            var (holder, _, _) = await profiles.FollowAsync(entry.Profile, identifier, fresh: true, cancellation);
+            if (await FollowAsync(key, holder, cancellation) is { } found && (found.Profile.Owns(identifier) || !entry.Owned))
                 return found with { MergedFrom = null };
         }
 
@@ -58,9 +63,32 @@ public sealed class ProfileReader(IdentityIndex index, ProfileStore profiles, Id
             return null;
         var absorbed = await AbsorbAsync(profile, cancellation);
         // Without events and identifiers it is a reservation: a claim, or a merge that may still be refused.
-        return profile.IsEmpty && profile.Identifiers.Count == 0
-            ? null
-            : new FoundProfile(key, profile, absorbed, id == asked ? null : asked);
+        if (profile.IsEmpty && profile.Identifiers.Count == 0)
+            return null;
+        var found = new FoundProfile(key, profile, absorbed, id == asked ? null : asked);
+        return profile.IsSplitting ? await DuringSplitAsync(found, cancellation) : found;
+    }
+
+    /// <summary>
+    /// An unmerge under way folds both documents anew: until it is done readers are shown what each of them was before, and each side's events
+    /// wherever they are.
+    /// </summary>
+    private async Task<FoundProfile> DuringSplitAsync(FoundProfile found, CancellationToken cancellation)
+    {
+        var profile = found.Profile;
+        if (await rows.GetAsync(TableName.Profiles, profile.Id.Shard, ProfileRows.BeforeSplit(profile.Id), cancellation) is { } before)
+            profile.AddEventsOf(ProfileCodec.Decode(profile.Id, before.Data));
+        var rules = await identity.CurrentAsync(cancellation);
+        if (profile.Splitting is { } leaving)
+            return found with { Shows = (_, row) => !leaving.Takes(row.FirstProfile, EventIdentifiers.Of(row.Event, rules)) };
+        var (common, stayer, _) = await profiles.FollowAsync(profile.SplitFrom!.Value, fresh: true, cancellation);
+        if (stayer?.Splitting is not { } split || split.Loser != profile.Id)
+            return found;
+        return found with
+        {
+            Absorbed = [.. found.Absorbed, common],
+            Shows = (owner, row) => owner != common || split.Takes(row.FirstProfile, EventIdentifiers.Of(row.Event, rules)),
+        };
     }
 
     /// <summary>

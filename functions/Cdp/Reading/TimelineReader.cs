@@ -110,7 +110,9 @@ public sealed class TimelineReader(IRowStore rows, Cursors cursors, int mostScan
                         yield return held[next].Row;
                 }
 
-                yield return EventRow.Decode(winner, row.Data);
+                var own = EventRow.Decode(winner, row.Data);
+                if (found.Shows?.Invoke(winner, own) != false)
+                    yield return own;
             }
 
             for (; next < held.Count; next++)
@@ -147,8 +149,12 @@ public sealed class TimelineReader(IRowStore rows, Cursors cursors, int mostScan
             TableName.Profiles, found.Profile.Id.Shard, ProfileRows.Marker(found.Profile.Id, ProfileRows.MessageOfEventKey(c.Value.Row.Key)), cancellation)));
         for (var i = 0; i < within.Count; i++)
         {
-            if (markers[i] is null)
-                held.Add(new Held(within[i].Key, EventRow.Decode(within[i].Value.Loser, within[i].Value.Row.Data)));
+            if (markers[i] is not null)
+                continue;
+            var (owner, stored) = within[i].Value;
+            var row = EventRow.Decode(owner, stored.Data);
+            if (found.Shows?.Invoke(owner, row) != false)
+                held.Add(new Held(within[i].Key, row));
         }
 
         return bound;

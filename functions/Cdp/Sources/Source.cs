@@ -9,6 +9,7 @@ namespace Cdp.Sources;
 /// <param name="Enabled">Where not, every call is refused as source-disabled.</param>
 /// <param name="Origins">Pages that may send, such as <c>https://shop.example</c>; none listed means any. Calls without an Origin header, from servers and apps, are not concerned.</param>
 /// <param name="FieldRules">Members that collectors leave out of what they store, the server's own additions included. What is left out identifies nobody.</param>
+/// <param name="Trust">How much is believed of what its events say about who somebody is.</param>
 public sealed record Source(
     string Id,
     string Name,
@@ -20,7 +21,21 @@ public sealed record Source(
     IReadOnlyList<FieldRule>? FieldRules = null,
     SourceTrust Trust = SourceTrust.Client);
 
-public enum SourceTrust { Client, Server }
+/// <summary>
+/// Who holds a source's write keys. One in a web page is public: whoever reads the page can send whatever they like under it, such as
+/// that they are somebody else.
+/// </summary>
+[JsonConverter(typeof(JsonStringEnumConverter<SourceTrust>))]
+public enum SourceTrust
+{
+    /// <summary>Pages and apps: anybody. The default.</summary>
+    [JsonStringEnumMemberName("client")]
+    Client,
+
+    /// <summary>Servers of the company alone, which have checked who a person is.</summary>
+    [JsonStringEnumMemberName("server")]
+    Server,
+}
 
 /// <summary>A public key that names a source: it is in every page's source code, so it is stored as it is.</summary>
 public sealed record WriteKey(string Key, DateTimeOffset CreatedAt, bool Enabled)

@@ -8,6 +8,8 @@ namespace Cdp.Sources;
 public static class SourceDocument
 {
     private const string Http = "http";
+    private const string Client = "client";
+    private const string Server = "server";
     private const int LongestText = 200;
     private const int MostItems = 100;
     private const int MostRules = 50;
@@ -26,6 +28,9 @@ public static class SourceDocument
         if (type != Http)
             fields.Refuse("type", $"none of {Http}");
         var enabled = fields.Flag("enabled") ?? true;
+        var trust = fields.Text("trust", LongestText);
+        if (trust is not null and not Client and not Server)
+            fields.Refuse("trust", $"none of {Client}, {Server}");
         var origins = Origins(fields);
         var limit = Limit(fields);
         var rules = fields.Objects("fieldRules", MostRules)?.Select(Rule).ToList();
@@ -38,7 +43,7 @@ public static class SourceDocument
 
         fields.RefuseOthers();
         fields.ThrowIfInvalid();
-        return new Source(id, name, type, enabled, writeKeys, origins, limit, rules);
+        return new Source(id, name, type, enabled, writeKeys, origins, limit, rules, trust == Server ? SourceTrust.Server : SourceTrust.Client);
     }
 
     public static void Write(Utf8JsonWriter json, Source source)
@@ -48,6 +53,7 @@ public static class SourceDocument
         json.WriteString("name"u8, source.Name);
         json.WriteString("type"u8, source.Type);
         json.WriteBoolean("enabled"u8, source.Enabled);
+        json.WriteString("trust"u8, source.Trust == SourceTrust.Server ? Server : Client);
         json.WriteStartArray("writeKeys"u8);
         foreach (var key in source.WriteKeys)
         {

@@ -9,7 +9,7 @@ using Microsoft.Azure.Functions.Worker;
 namespace CdpFunctions.Functions;
 
 /// <summary>Profiles, read back. <c>{key}</c> is one of <see cref="ProfileKey"/>.</summary>
-public sealed class ProfileReads(ApiAccess access, ProfileReader profiles, TimelineReader timelines, IdentityRules rules)
+public sealed class ProfileReads(ApiAccess access, ProfileReader profiles, TimelineReader timelines, IdentityRulesRegistry identity)
 {
     /// <summary>Tells who asked for a merged id that it leads elsewhere now.</summary>
     private const string MergedFrom = "Cdp-Merged-From";
@@ -19,15 +19,15 @@ public sealed class ProfileReads(ApiAccess access, ProfileReader profiles, Timel
 
     [Function("GetProfile")]
     public Task<IResult> Get([HttpTrigger(AuthorizationLevel.Anonymous, "get", Route = "v1/profiles/{key}")] HttpRequest request, string key) =>
-        Read(request, key, (json, found) => ProfileJson.WriteProfile(json, found, rules));
+        Read(request, key, ProfileJson.WriteProfile);
 
     [Function("GetProfileTraits")]
     public Task<IResult> Traits([HttpTrigger(AuthorizationLevel.Anonymous, "get", Route = "v1/profiles/{key}/traits")] HttpRequest request, string key) =>
-        Read(request, key, ProfileJson.WriteTraits);
+        Read(request, key, (json, found, _) => ProfileJson.WriteTraits(json, found));
 
     [Function("GetProfileIdentities")]
     public Task<IResult> Identities([HttpTrigger(AuthorizationLevel.Anonymous, "get", Route = "v1/profiles/{key}/identities")] HttpRequest request, string key) =>
-        Read(request, key, (json, found) => ProfileJson.WriteIdentities(json, found, rules));
+        Read(request, key, ProfileJson.WriteIdentities);
 
     [Function("GetProfileEvents")]
     public Task<IResult> Events([HttpTrigger(AuthorizationLevel.Anonymous, "get", Route = "v1/profiles/{key}/events")] HttpRequest request, string key) =>
@@ -52,14 +52,16 @@ public sealed class ProfileReads(ApiAccess access, ProfileReader profiles, Timel
             fields.RefuseOthers();
             fields.ThrowIfInvalid();
             var found = await FindAsync(request, () => profiles.FindAsync(type!, value!, request.HttpContext.RequestAborted));
+            var rules = await identity.CurrentAsync(request.HttpContext.RequestAborted);
             return JsonAnswer.Of(json => ProfileJson.WriteProfile(json, found, rules));
         });
 
-    private Task<IResult> Read(HttpRequest request, string key, Action<System.Text.Json.Utf8JsonWriter, FoundProfile> write) =>
+    private Task<IResult> Read(HttpRequest request, string key, Action<System.Text.Json.Utf8JsonWriter, FoundProfile, IdentityRules> write) =>
         access.To(request, Scope.ProfilesRead, async () =>
         {
             var found = await FindAsync(request, () => profiles.FindAsync(key, request.HttpContext.RequestAborted));
-            return JsonAnswer.Of(json => write(json, found));
+            var rules = await identity.CurrentAsync(request.HttpContext.RequestAborted);
+            return JsonAnswer.Of(json => write(json, found, rules));
         });
 
     private static async Task<FoundProfile> FindAsync(HttpRequest request, Func<Task<FoundProfile>> find)

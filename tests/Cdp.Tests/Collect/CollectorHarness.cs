@@ -16,14 +16,14 @@ internal sealed class CollectorHarness
 {
     public const string Key = "wk_test";
 
-    public CollectorHarness(Source? source = null)
+    public CollectorHarness(Source? source = null, IdentityRules? rules = null)
     {
         Source = source ?? new Source("web", "Shop", "http", true, [new WriteKey(Key, DateTimeOffset.UnixEpoch, true)]);
         var sources = new SourceStore(Rows);
         sources.PutAsync(Source, PutCondition.IsNew, CancellationToken.None).GetAwaiter().GetResult();
         var ids = new IdGenerator(Time, buffer => new Random(7).NextBytes(buffer));
         Writer = new EventQueueWriter(Queue, Blobs, ids);
-        Collector = new Collector(new SourceRegistry(sources, Time), new SourceRateLimiter(Time), Writer, IdentityRules.Default, Time, ids);
+        Collector = new Collector(new SourceRegistry(sources, Time), new SourceRateLimiter(Time), Writer, IdentityRulesRegistry.Of(rules ?? IdentityRules.Default), Time, ids);
     }
 
     public Source Source { get; }

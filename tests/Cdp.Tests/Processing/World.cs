@@ -54,20 +54,28 @@ public sealed class Worker(FakeStore store, TimeProvider time, Random random, st
                 lock (random)
                     random.NextBytes(buffer);
             });
-            var rules = IdentityRules.Default;
+            var rules = IdentityRulesRegistry.Of(IdentityRules.Default);
+            var sources = new SourceRegistry(new SourceStore(store), time);
+            var archive = new RawArchive(store, ids, time);
+            var log = new ControlLog(archive);
             var profiles = new ProfileStore(store);
             var index = new IdentityIndex(store, time);
             var failures = new FailureLog(store, time);
+            var suspender = new IdentifierSuspender(index, profiles, new QuarantineList(store), log, ids, time);
             Outbox = new Outbox(store, store, time);
             Collector = new Collector(
-                new SourceRegistry(new SourceStore(store), time), new SourceRateLimiter(time), new EventQueueWriter(store, store, ids), rules, time, ids);
+                sources, new SourceRateLimiter(time), new EventQueueWriter(store, store, ids), IdentityRulesRegistry.Of(rules), time, ids);
             Processor = new EventProcessor(
                 store,
-                new IdentityResolver(index, profiles, rules, ids, time),
-                new ProfileCommitter(store, profiles, Outbox, new RecentCommits(), rules, time),
-                new RawArchive(store, ids, time),
-                failures);
-            Merges = new MergeProcessor(new ProfileMerger(store, profiles, index, failures, rules), store);
+                new IdentityResolver(index, profiles, suspender, sources, ids, time),
+                new ProfileCommitter(store, profiles, Outbox, new RecentCommits(), time),
+                archive,
+                failures,
+                rules);
+            Merges = new MergeProcessor(
+                new ProfileMerger(store, profiles, index, suspender, failures, log, rules),
+                new ProfileSplitter(store, profiles, index, log, rules, time),
+                store, time);
         }
 
         public Collector Collector { get; }
@@ -240,7 +248,7 @@ public sealed class World
     private static string DescribeProfile(Profile profile, IReadOnlyList<FakeRow> rows)
     {
         Assert.Empty(profile.Absorbing);
-        Assert.False(profile.NeedsRefold);
+        Assert.False(profile.IsSplitting);
         var events = rows.Where(r => r.Table == TableName.Profiles && r.Key.StartsWith($"e|{profile.Id}|", StringComparison.Ordinal))
             .Select(r => EventRow.Decode(profile.Id, r.Data).Event).ToList();
         var markers = rows.Where(r => r.Table == TableName.Profiles && r.Key.StartsWith("m|", StringComparison.Ordinal) && r.Key.EndsWith(profile.Id.Value, StringComparison.Ordinal))

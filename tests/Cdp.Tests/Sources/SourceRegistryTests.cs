@@ -84,6 +84,24 @@ public sealed class SourceRegistryTests
         Assert.Null(await FindAsync(new string('k', 300)));
     }
 
+    [Fact]
+    public async Task Sources_are_found_by_id_in_the_snapshot_and_unknown_ids_cause_no_reload()
+    {
+        await PutAsync("web", "k1");
+        Assert.Equal("web", (await registry.FindByIdAsync("web", CancellationToken.None))!.Id);
+        var calls = rows.Calls;
+        for (var i = 0; i < 20; i++)
+            Assert.Null(await registry.FindByIdAsync("gone" + i, CancellationToken.None));
+        Assert.Equal(calls, rows.Calls);
+        await PutAsync("app", "k2");
+        Assert.Null(await registry.FindByIdAsync("app", CancellationToken.None));
+        time.Advance(TimeSpan.FromSeconds(10));
+        Assert.Equal("app", (await registry.FindByIdAsync("app", CancellationToken.None))!.Id);
+        rows.Before = _ => throw new IOException("down");
+        time.Advance(TimeSpan.FromMinutes(5));
+        Assert.Equal("app", (await registry.FindByIdAsync("app", CancellationToken.None))!.Id);
+    }
+
     private Task<PutResult> PutAsync(string id, string key) =>
         store.PutAsync(new Source(id, "", "http", true, [new(key, time.GetUtcNow(), true)]), PutCondition.IsNew, CancellationToken.None);
 

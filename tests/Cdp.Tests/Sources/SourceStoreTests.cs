@@ -1,5 +1,6 @@
 using System.Text.Json;
 using Cdp.Sources;
+using Cdp.Storage;
 using Cdp.Tests.Storage;
 
 namespace Cdp.Tests.Sources;
@@ -13,13 +14,22 @@ public sealed class SourceStoreTests
     {
         var source = new Source(
             "web", "Shop", "http", true, [new("wk_abcdef", DateTimeOffset.UnixEpoch, true), new("local", DateTimeOffset.UnixEpoch, false)], ["https://shop.example"],
-            new RateLimit(12.5), [new FieldRule("context.ip")]);
+            new RateLimit(12.5), [new FieldRule("context.ip")], SourceTrust.Server);
         var put = await store.PutAsync(source, PutCondition.None, CancellationToken.None);
         Assert.True(put is { Done: true, Created: true });
         var read = (await store.GetAsync("web", CancellationToken.None))!.Value;
         Assert.Equal(put.Version, read.Version);
         Assert.Equal(JsonSerializer.Serialize(source), JsonSerializer.Serialize(read.Source));
         Assert.Equal(["wk_abcd", "local"], read.Source.WriteKeys.Select(k => k.Prefix));
+    }
+
+    [Fact]
+    public async Task A_source_stored_before_there_was_trust_is_a_client()
+    {
+        var rows = new FakeStore();
+        await rows.CommitAsync(
+            TableName.Config, "sources", [RowWrite.Insert("old", """{"id":"old","name":"Old","type":"http","enabled":true,"writeKeys":[]}"""u8.ToArray())], CancellationToken.None);
+        Assert.Equal(SourceTrust.Client, (await new SourceStore(rows).GetAsync("old", CancellationToken.None))!.Value.Source.Trust);
     }
 
     [Fact]

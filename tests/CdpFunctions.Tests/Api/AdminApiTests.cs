@@ -86,7 +86,7 @@ public sealed class AdminApiTests(ApiApp app) : IClassFixture<ApiApp>
         var created = await app.CallAsync("PUT", path, Body, headers: ("If-None-Match", "*"));
         Assert.Equal(HttpStatusCode.Created, created.Status);
         Assert.Equal(
-            $$"""{"id":"{{name}}","name":"Shop","type":"http","enabled":true,"writeKeys":[],"origins":["https://shop.example"],"rateLimit":{"eventsPerSecond":1000,"scope":"instance"},"fieldRules":[{"path":"context.ip","action":"drop"}]}""",
+            $$"""{"id":"{{name}}","name":"Shop","type":"http","enabled":true,"trust":"client","writeKeys":[],"origins":["https://shop.example"],"rateLimit":{"eventsPerSecond":1000,"scope":"instance"},"fieldRules":[{"path":"context.ip","action":"drop"}]}""",
             created.Text);
         var read = await app.CallAsync("GET", path);
         Assert.Equal((created.Text, created.Header("ETag")), (read.Text, read.Header("ETag")));
@@ -147,8 +147,8 @@ public sealed class AdminApiTests(ApiApp app) : IClassFixture<ApiApp>
     }
 
     [Theory]
-    [InlineData("a", """{"id":"b","name":7,"type":"ftp","enabled":"yes","origins":["https://shop.example/","*"],"rateLimit":{"eventsPerSecond":0,"burst":1},"fieldRules":[{"path":"x","action":"hash"},1],"mapping":{},"requireConsent":["marketing"],"typo":1}""",
-        "id name type enabled origins[0] origins[1] rateLimit.eventsPerSecond rateLimit.burst fieldRules[1] fieldRules[0].action mapping requireConsent typo")]
+    [InlineData("a", """{"id":"b","name":7,"type":"ftp","enabled":"yes","origins":["https://shop.example/","*"],"rateLimit":{"eventsPerSecond":0,"burst":1},"trust":"full","fieldRules":[{"path":"x","action":"hash"},1],"mapping":{},"requireConsent":["marketing"],"typo":1}""",
+        "id name type enabled trust origins[0] origins[1] rateLimit.eventsPerSecond rateLimit.burst fieldRules[1] fieldRules[0].action mapping requireConsent typo")]
     [InlineData("a", """{"fieldRules":[{"path":"userId","action":"drop"},{"path":"context.ip","action":"drop"},{"path":"context..ip","action":"drop"},{"path":"event.x","action":"drop"}]}""",
         "fieldRules[0].path fieldRules[2].path fieldRules[3].path")]
     [InlineData("A", "{}", "id")]
