@@ -26,6 +26,8 @@ public sealed class AdminApiTests(ApiApp app) : IClassFixture<ApiApp>
     [InlineData("DELETE", "/v1/sources/local", "admin")]
     [InlineData("POST", "/v1/sources/local/write-keys", "admin")]
     [InlineData("DELETE", "/v1/sources/local/write-keys/local", "admin")]
+    [InlineData("GET", "/v1/identity-rules", "admin")]
+    [InlineData("PUT", "/v1/identity-rules", "admin")]
     [InlineData("GET", "/v1/api-keys", "admin")]
     [InlineData("POST", "/v1/api-keys", "admin")]
     [InlineData("GET", "/v1/api-keys/local", "admin")]
@@ -82,11 +84,11 @@ public sealed class AdminApiTests(ApiApp app) : IClassFixture<ApiApp>
         var path = "/v1/sources/" + name;
         Assert.Equal("404 not-found", (await app.CallAsync("GET", path)).Problem);
         Assert.Equal("412 precondition-failed", (await app.CallAsync("PUT", path, "{}", headers: ("If-Match", "*"))).Problem);
-        const string Body = """{"name":"Shop","type":"http","enabled":true,"origins":["https://shop.example"],"rateLimit":{"eventsPerSecond":1000,"scope":"instance"},"fieldRules":[{"path":"context.ip","action":"drop"}],"mapping":null,"requireConsent":null}""";
+        const string Body = """{"name":"Shop","type":"http","enabled":true,"origins":["https://shop.example"],"trust":"server","rateLimit":{"eventsPerSecond":1000,"scope":"instance"},"fieldRules":[{"path":"context.ip","action":"drop"}],"mapping":null,"requireConsent":null}""";
         var created = await app.CallAsync("PUT", path, Body, headers: ("If-None-Match", "*"));
         Assert.Equal(HttpStatusCode.Created, created.Status);
         Assert.Equal(
-            $$"""{"id":"{{name}}","name":"Shop","type":"http","enabled":true,"trust":"client","writeKeys":[],"origins":["https://shop.example"],"rateLimit":{"eventsPerSecond":1000,"scope":"instance"},"fieldRules":[{"path":"context.ip","action":"drop"}]}""",
+            $$"""{"id":"{{name}}","name":"Shop","type":"http","enabled":true,"trust":"server","writeKeys":[],"origins":["https://shop.example"],"rateLimit":{"eventsPerSecond":1000,"scope":"instance"},"fieldRules":[{"path":"context.ip","action":"drop"}]}""",
             created.Text);
         var read = await app.CallAsync("GET", path);
         Assert.Equal((created.Text, created.Header("ETag")), (read.Text, read.Header("ETag")));
