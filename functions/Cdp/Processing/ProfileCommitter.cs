@@ -198,14 +198,14 @@ public sealed class ProfileCommitter(
             (elsewhere ??= []).Add(common);
         if (elsewhere is null)
             return;
-        // The loser of a merge under way still has markers of its own; whoever was merged before has not.
         var looked = new HashSet<ProfileId> { batch.Profile };
-        foreach (var profile in elsewhere)
+        foreach (var first in elsewhere)
         {
-            foreach (var holder in new[] { profile, (await profiles.FollowAsync(profile, fresh: false, cancellation)).Id })
+            // A merge inserts a marker at the winner before it deletes it at the loser: what is not there any more is where the tombstone leads.
+            for (ProfileId? holder = first; holder is { } profile && looked.Add(profile);)
             {
-                if (looked.Add(holder))
-                    await RemoveTakenAsync(batch, holder, [.. batch.Remaining], cancellation);
+                await RemoveTakenAsync(batch, profile, [.. batch.Remaining], cancellation);
+                holder = (await profiles.FindAsync(profile, fresh: true, cancellation))?.Decode().MergedInto;
             }
         }
     }

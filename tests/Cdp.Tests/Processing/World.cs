@@ -64,7 +64,7 @@ public sealed class Worker(FakeStore store, TimeProvider time, Random random, st
             var suspender = new IdentifierSuspender(index, profiles, new QuarantineList(store), log, ids, time);
             Outbox = new Outbox(store, store, time);
             Collector = new Collector(
-                sources, new SourceRateLimiter(time), new EventQueueWriter(store, store, ids), IdentityRulesRegistry.Of(rules), time, ids);
+                sources, new SourceRateLimiter(time), new EventQueueWriter(store, store, ids), rules, time, ids);
             Processor = new EventProcessor(
                 store,
                 new IdentityResolver(index, profiles, suspender, sources, ids, time),
@@ -237,7 +237,7 @@ public sealed class World
         Assert.Equal(owners.Count, owners.Distinct().Count());
         foreach (var failure in rows.Where(r => r.Table == TableName.Failures).Select(r => r.Key).Order(StringComparer.Ordinal))
             text.AppendLine("failure " + failure);
-        var archived = Store.Blobs(ContainerName.Raw).Values
+        var archived = Store.Blobs(ContainerName.Raw).Where(b => !b.Key.StartsWith(ControlLog.Folder, StringComparison.Ordinal)).Select(b => b.Value)
             .SelectMany(b => Encoding.UTF8.GetString(b).Split('\n', StringSplitOptions.RemoveEmptyEntries))
             .Select(line => Event.Parse(Encoding.UTF8.GetBytes(line)).MessageId).ToHashSet(StringComparer.Ordinal);
         text.AppendLine("archived " + string.Join(' ', archived.Order(StringComparer.Ordinal)));

@@ -84,17 +84,27 @@ public sealed class ProfileTests
         var profile = Fold(TestEvents.Make("m1", "identify", userId: "u", anonymousId: "a", traits: new { email = "a@b.c", text = new string('x', 1000) }));
         var other = ProfileId.New(new IdGenerator(TimeProvider.System));
         profile.Version = 7;
-        profile.NeedsRefold = true;
         profile.Merges.Add(new MergeRecord("mrg_1", Id, other, new Instant(5), "m", new("user_id", "u"), new("anonymous_id", "a"), MergeState.Undone, new Instant(9)));
         profile.Decisions.Add(new IdentityDecision(new Instant(6), "m", new("email", "x@y.z"), "dropped", "email.limit"));
         profile.Absorbing.Add(new Absorption("mrg_2", other, true, [new("phone", "+491")]));
         profile.MergedInto = other;
+        var owned = profile.Identifiers[0];
+        profile.Released.Add(new ReleasedIdentifier(owned with { Quarantined = true }, other, new Instant(8), Quarantined: true));
+        profile.Released.Add(new ReleasedIdentifier(owned, To: null, new Instant(8)));
+        profile.Rejections.Add(new LinkRejection("mrg_0", [new("phone", "+491")], [new("email", "x@y.z")]));
+        profile.Splitting = new Split("mrg_3", other, 3, [other], [owned.Unseen()]);
+        profile.SplitFrom = other;
 
         var read = ProfileCodec.Decode(Id, ProfileCodec.Encode(profile));
 
         Assert.Equal(ProfileDump.Of(profile), ProfileDump.Of(read));
         Assert.Equal(7, read.Version);
-        Assert.True(read.NeedsRefold);
+        Assert.Equal(profile.Released, read.Released);
+        Assert.Equal("mrg_0", read.Rejections[0].MergeId);
+        Assert.Equal(profile.Rejections[0].Theirs, read.Rejections[0].Theirs);
+        Assert.Equal(profile.Splitting.Given, read.Splitting!.Given);
+        Assert.Equal((profile.Splitting.Loser, 3L, other), (read.Splitting.Loser, read.Splitting.Version, read.Splitting.Family[0]));
+        Assert.Equal(other, read.SplitFrom);
         Assert.Equal(profile.Merges, read.Merges);
         Assert.Equal(profile.Decisions, read.Decisions);
         Assert.Equal(profile.Absorbing[0].Reserved, read.Absorbing[0].Reserved);

@@ -144,7 +144,7 @@ public sealed class ProfileReaderTests
         var id = ProfileId.New(harness.Ids);
         await harness.AddAsync(id, [TestEvents.Make("m1", "identify", userId: "u1", anonymousId: "a1", traits: new { plan = "pro", old = (string?)null, n = 1.50m })], document =>
         {
-            document.Identifiers.Add(new OwnedIdentifier(new("anonymous_id", "a1"), TestEvents.Start, TestEvents.Start, "web", "m1"));
+            document.Identifiers.Add(new OwnedIdentifier(new("anonymous_id", "a1"), TestEvents.Start, TestEvents.Start, "web", "m1", TestEvents.Start));
             document.Record(new IdentityDecision(TestEvents.Start, "m8", new("anonymous_id", "a9"), "dropped", "user_id.limit"));
         }, new Identifier("user_id", "u1"));
         var found = await harness.FindAsync(id.Value);

@@ -24,7 +24,7 @@ internal sealed class ReadingHarness
         profiles = new ProfileStore(Store);
         Index = new IdentityIndex(Store, Time);
         Ids = new IdGenerator(Time);
-        Profiles = new ProfileReader(Index, profiles, IdentityRulesRegistry.Of(IdentityRules.Default));
+        Profiles = new ProfileReader(Store, Index, profiles, IdentityRulesRegistry.Of(IdentityRules.Default));
         Cursors = new Cursors(Store);
         Timelines = new TimelineReader(Store, Cursors, mostScanned);
     }
