@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using System.Text;
 using System.Text.Json;
 using Cdp.Identity;
@@ -89,6 +90,19 @@ public sealed class IdentityRulesDocumentTests
 
         static string Many(int more) => $$"""{"types":[{{Needed}},{{string.Join(',', Enumerable.Range(1, more).Select(i => $"{{\"type\":\"t{i}\"}}"))}}]}""";
     }
+
+    [Fact]
+    public void Read_TheExampleOfTheReadme()
+    {
+        var readme = File.ReadAllText(Path.Combine(Path.GetDirectoryName(ThisFile())!, "../../../README.md"));
+        var example = readme[readme.IndexOf("{\n  \"sharedIdentifiers\"", StringComparison.Ordinal)..];
+        var rules = Read(example[..example.IndexOf("```", StringComparison.Ordinal)], version: 1);
+        Assert.Equal(["user_id", "crm_id", "email", "phone", "loyalty_card", "anonymous_id"], rules.Types.Select(type => type.Name));
+        Assert.Null(rules.Find("email")!.Normalise("Bot7@test.shop.example"));
+        Assert.Equal("+4915123", rules.Find("phone")!.Normalise("0151 23"));
+    }
+
+    private static string ThisFile([CallerFilePath] string path = "") => path;
 
     internal static IdentityRules Read(string json, long version) => IdentityRulesDocument.Read(JsonSerializer.Deserialize<JsonElement>(json), version);
 
