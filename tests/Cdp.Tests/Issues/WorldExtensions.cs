@@ -17,6 +17,23 @@ internal static class WorldExtensions
     public static List<Profile> Owners(this World world, string type, string value) =>
         [.. world.Profiles().Where(p => p.MergedInto is null && p.Identifiers.Exists(i => i.Identifier == new Identifier(type, value)))];
 
+    /// <summary>The profiles that were not merged into another one.</summary>
+    public static List<Profile> Live(this World world) =>
+        [.. world.Profiles().Where(p => p.MergedInto is null && !(p.IsEmpty && p.Identifiers.Count == 0))];
+
+    /// <summary>The messages on a profile's timeline, in the order of their ids.</summary>
+    public static List<string> Timeline(this World world, ProfileId profile) =>
+        [.. world.Store.Snapshot().Where(r => r.Key.StartsWith($"e|{profile}|", StringComparison.Ordinal))
+            .Select(r => EventRow.Decode(profile, r.Data).Event.MessageId).Order(StringComparer.Ordinal)];
+
+    /// <summary>Asks for an unmerge, as the API does, and works it off.</summary>
+    public static async Task UnmergeAsync(this World world, Profile profile, string mergeId)
+    {
+        await new Unmerges(new ProfileStore(world.Store), new IdentityIndex(world.Store, world.Time), world.Store)
+            .RequestAsync(profile, mergeId, CancellationToken.None);
+        await world.DrainAsync();
+    }
+
     public static List<string> Failures(this World world) =>
         [.. world.Store.Snapshot().Where(r => r.Table == TableName.Failures).Select(r => System.Text.Encoding.UTF8.GetString(r.Data))];
 
