@@ -266,9 +266,10 @@ public sealed class IdentityResolver(
     {
         if (!resolution.Identifiers.Any(i => attempt.Scope.Rules.Find(i.Type) is { Unique: true }))
             return;
-        foreach (var entry in attempt.Aside)
+        foreach (var aside in attempt.Aside)
         {
-            if (!entry.Owned && entry.Profile != resolution.Profile)
+            // What it was seen with may have been noted since it was read.
+            if (await index.FindAsync(aside.Identifier, fresh: false, cancellation) is { Owned: false } entry && entry.Profile != resolution.Profile)
                 await index.RepointAsync(entry, resolution.Profile, remember: true, cancellation);
         }
     }

@@ -26,6 +26,11 @@ internal static class WorldExtensions
         [.. world.Store.Snapshot().Where(r => r.Key.StartsWith($"e|{profile}|", StringComparison.Ordinal))
             .Select(r => EventRow.Decode(profile, r.Data).Event.MessageId).Order(StringComparer.Ordinal)];
 
+    /// <summary>What the archive has of decisions.</summary>
+    public static List<string> ControlLines(this World world) =>
+        [.. world.Store.Blobs(ContainerName.Raw).Where(b => b.Key.StartsWith(Archive.ControlLog.Folder, StringComparison.Ordinal))
+            .SelectMany(b => System.Text.Encoding.UTF8.GetString(b.Value).Split('\n', StringSplitOptions.RemoveEmptyEntries))];
+
     /// <summary>Asks for an unmerge, as the API does, and works it off.</summary>
     public static async Task UnmergeAsync(this World world, Profile profile, string mergeId)
     {
