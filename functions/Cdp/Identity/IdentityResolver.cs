@@ -120,6 +120,16 @@ public sealed class IdentityResolver(
     }
 
     /// <summary>
+    /// Takes back what was claimed for events that turned out to be repetitions: left there it would lead later events to a profile that does not own
+    /// the identifier. One that somebody else builds on has another version and stays.
+    /// </summary>
+    public async Task ReleaseUnusedAsync(ResolutionScope scope, CancellationToken cancellation)
+    {
+        foreach (var claim in scope.Unused)
+            await index.ReleaseAsync(claim, cancellation);
+    }
+
+    /// <summary>
     /// The identifiers of the event; for an alias with the previous id at the end, so that of two user ids the previous one yields.
     /// It is looked up as an anonymous id first, then as a user id, and taken for an anonymous id where nobody knows it.
     /// </summary>
@@ -574,12 +584,18 @@ public sealed class IdentityResolver(
         public List<Identifier> LedTo(Holder holder) => Where(h => h?.Id == holder.Id);
 
         public Resolution Result(ProfileId profile, IReadOnlyList<Identifier> identifiers, IReadOnlyList<MergeRequest> merges) =>
-            new(profile, identifiers, Decisions, merges, Elsewhere(), Verified: true);
+            new(profile, identifiers, Decisions, merges, Elsewhere(profile), Verified: true);
 
         /// <summary>Where the event may have been committed before: wherever any of its identifiers leads or led.</summary>
-        private List<ProfileId> Elsewhere()
+        private List<ProfileId> Elsewhere(ProfileId profile)
         {
             var past = PastOf(Entries.Take(Identifiers.Count));
+            foreach (var holder in Holders.Take(Identifiers.Count))
+            {
+                if (holder is not null && holder.Id != profile)
+                    past.Add(holder.Id);
+            }
+
             foreach (var entry in Dropped.Select(d => d.Entry).Concat(Aside))
             {
                 if (entry is not null)

@@ -7,7 +7,7 @@ namespace Cdp.Identity;
 public sealed class ResolutionScope(IdentityRules rules)
 {
     private readonly Dictionary<ProfileId, HashSet<Identifier>> pending = [];
-    private readonly Dictionary<Identifier, string> claims = [];
+    private readonly Dictionary<Identifier, IdentityEntry> claims = [];
     private readonly Dictionary<Identifier, string> adopted = [];
 
     public IdentityRules Rules { get; } = rules;
@@ -27,13 +27,23 @@ public sealed class ResolutionScope(IdentityRules rules)
     public IReadOnlyCollection<Identifier> Pending(ProfileId profile) => pending.TryGetValue(profile, out var set) ? set : [];
 
     /// <summary>This group made the entry.</summary>
-    public void Claimed(IdentityEntry entry) => claims[entry.Identifier] = entry.Version;
+    public void Claimed(IdentityEntry entry) => claims[entry.Identifier] = entry;
+
+    /// <summary>Documents own these now: what was claimed for them has been used.</summary>
+    public void Listed(IEnumerable<Identifier> identifiers)
+    {
+        foreach (var identifier in identifiers)
+            claims.Remove(identifier);
+    }
+
+    /// <summary>Claims that came to nothing: their event was a repetition, or went elsewhere.</summary>
+    public IReadOnlyCollection<IdentityEntry> Unused => claims.Values;
 
     /// <summary>Another worker made the entry, and may be about to commit it; this group builds on it too.</summary>
     public void Adopted(IdentityEntry entry) => adopted[entry.Identifier] = entry.Version;
 
     /// <summary>The entry is as this group made it: nobody else builds on it, so it may be taken back.</summary>
-    public bool IsOurs(IdentityEntry entry) => claims.TryGetValue(entry.Identifier, out var version) && version == entry.Version;
+    public bool IsOurs(IdentityEntry entry) => claims.TryGetValue(entry.Identifier, out var claim) && claim.Version == entry.Version;
 
     /// <summary>The entry is as this group made or adopted it: nobody takes it back unseen.</summary>
     public bool IsHeld(IdentityEntry entry) => IsOurs(entry) || (adopted.TryGetValue(entry.Identifier, out var version) && version == entry.Version);

@@ -210,6 +210,7 @@ public sealed class EventProcessor(
             {
                 var outcome = await committer.CommitAsync(profile, assigned, current, cancellation);
                 left.AddRange(outcome.Stale);
+                scope.Listed(outcome.Listed);
                 foreach (var e in outcome.Reused)
                     await failures.RecordAsync(e, FailureReason.MessageIdReused, "The messageId was used before for a message with another content. Use a new messageId for each message.", profile, cancellation);
                 foreach (var e in outcome.RefusedTraits)
@@ -220,6 +221,8 @@ public sealed class EventProcessor(
             // In the order they came: what had to wait stands behind what it waited for.
             rest = left.Count == 0 ? [] : [.. rest.Where(left.ToHashSet().Contains)];
         }
+
+        await resolver.ReleaseUnusedAsync(scope, cancellation);
     }
 
     /// <returns>Which events go where, and those that have to wait until these are committed.</returns>

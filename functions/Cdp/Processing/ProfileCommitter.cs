@@ -13,8 +13,10 @@ public sealed record AssignedEvent(Event Event, Resolution Resolution);
 /// <summary>What became of the events of one commit call.</summary>
 /// <param name="Stale">Not committed: their resolution no longer holds (the profile was merged, an identifier lost its place). Resolve them again.</param>
 /// <param name="Reused">Refused: their messageId was taken by another message.</param>
+/// <param name="Listed">Identifiers of committed events, which the document owns now.</param>
 /// <param name="RefusedTraits">Committed, but the document is at its size limit and did not take their traits.</param>
-public sealed record CommitOutcome(IReadOnlyList<Event> Stale, IReadOnlyList<Event> Reused, IReadOnlyList<Event> RefusedTraits);
+public sealed record CommitOutcome(
+    IReadOnlyList<Event> Stale, IReadOnlyList<Event> Reused, IReadOnlyList<Event> RefusedTraits, IReadOnlySet<Identifier> Listed);
 
 /// <summary>
 /// Commits events to one profile: document, timeline, markers and effects in one transaction, or nothing.
@@ -65,7 +67,7 @@ public sealed class ProfileCommitter(
                 tries = -1;
         }
 
-        return new CommitOutcome(batch.Stale, batch.Reused, batch.RefusedTraits);
+        return new CommitOutcome(batch.Stale, batch.Reused, batch.RefusedTraits, batch.Listed);
     }
 
     /// <summary>One transaction. True where the batch got smaller, so that the next try starts with a new count.</summary>
@@ -277,6 +279,8 @@ public sealed class ProfileCommitter(
 
         public List<Event> RefusedTraits { get; } = [];
 
+        public HashSet<Identifier> Listed { get; } = [];
+
         public void GiveUp()
         {
             foreach (var assigned in Remaining)
@@ -298,6 +302,7 @@ public sealed class ProfileCommitter(
             foreach (var assigned in events)
             {
                 Remaining.Remove(assigned);
+                Listed.UnionWith(assigned.Resolution.Identifiers);
                 if (traitsRefused && assigned.Event.Type == EventType.Identify)
                     RefusedTraits.Add(assigned.Event);
             }

@@ -27,8 +27,8 @@ public sealed class Worker(FakeStore store, TimeProvider time, Random random, st
 
     public string Name { get; } = name;
 
-    public Task CollectAsync(string body) =>
-        ActAsync(() => app.Collector.CollectAsync(new CollectCall(null, Encoding.UTF8.GetBytes(body), WriteKey: World.WriteKey), CancellationToken.None));
+    public Task CollectAsync(string body, string writeKey = World.WriteKey) =>
+        ActAsync(() => app.Collector.CollectAsync(new CollectCall(null, Encoding.UTF8.GetBytes(body), WriteKey: writeKey), CancellationToken.None));
 
     public Task ProcessAsync(FakeMessage message) => ActAsync(() => message.Queue == QueueName.Events
         ? app.Processor.ProcessAsync(message.Body, message.DequeueCount, CancellationToken.None)
@@ -129,9 +129,14 @@ public sealed class World
     public static async Task<World> CreateAsync(int seed, IdentityRules? rules = null)
     {
         var world = new World(seed, rules);
-        var source = new Source("web", "Web", "http", Enabled: true, [new WriteKey(WriteKey, TestStart, Enabled: true)]);
-        await new SourceStore(world.Store).PutAsync(source, PutCondition.IsNew, CancellationToken.None);
+        await world.AddSourceAsync("web", WriteKey);
         return world;
+    }
+
+    public async Task AddSourceAsync(string id, string writeKey, SourceTrust trust = SourceTrust.Client)
+    {
+        var source = new Source(id, id, "http", Enabled: true, [new WriteKey(writeKey, TestStart, Enabled: true)], Trust: trust);
+        await new SourceStore(Store).PutAsync(source, PutCondition.IsNew, CancellationToken.None);
     }
 
     public Worker NewWorker() => new(Store, Time, random, $"w{++workers}", Rules);
@@ -139,13 +144,13 @@ public sealed class World
     /// <summary>The process died; another one takes its place.</summary>
     public void ReplaceWorker() => Worker = NewWorker();
 
-    public async Task SendAsync(string body)
+    public async Task SendAsync(string body, string writeKey = WriteKey)
     {
         for (var tries = 0; ; tries++)
         {
             try
             {
-                await Worker.CollectAsync(body);
+                await Worker.CollectAsync(body, writeKey);
                 return;
             }
             catch (SimulatedCrashException) when (tries < 5)
