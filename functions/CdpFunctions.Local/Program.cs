@@ -29,7 +29,7 @@ try
     Console.WriteLine("Stopping: waiting for what runs.");
     return 0;
 }
-catch (Exception error) when (error is LocalHostException or EmulatorException)
+catch (Exception error) when (error is LocalHostException or EmulatorException or SettingException)
 {
     await Console.Error.WriteLineAsync(error.Message);
     return 1;

@@ -19,7 +19,7 @@ public sealed record CdpOptions
     // As long as the keys that are made here: there must be nothing to guess.
     private const int ShortestAdminKey = 32;
 
-    /// <exception cref="InvalidOperationException">A setting has a value that cannot be taken.</exception>
+    /// <exception cref="SettingException">A setting has a value that cannot be taken.</exception>
     public static CdpOptions Read(IConfiguration configuration)
     {
         var section = configuration.GetSection("Cdp");
@@ -28,21 +28,21 @@ public sealed record CdpOptions
         {
             options = long.TryParse(bytes, out var number) && number is > 0 and <= 30_000_000
                 ? options with { MaxBatchBytes = number }
-                : throw new InvalidOperationException("The setting Cdp__MaxBatchBytes is not a number of bytes from 1 to 30,000,000.");
+                : throw new SettingException("The setting Cdp__MaxBatchBytes is not a number of bytes from 1 to 30,000,000: correct it, or leave it out.");
         }
 
         if (section["PublicUrl"] is { Length: > 0 } url)
         {
             options = Uri.TryCreate(url, UriKind.Absolute, out var uri) && uri.Scheme is "http" or "https"
                 ? options with { PublicUrl = uri }
-                : throw new InvalidOperationException("The setting Cdp__PublicUrl is not an absolute http or https URL.");
+                : throw new SettingException("The setting Cdp__PublicUrl is not an absolute http or https URL: correct it, or leave it out.");
         }
 
         if (section["AdminKey"] is { Length: > 0 } key)
         {
             options = key.Length >= ShortestAdminKey
                 ? options with { AdminKey = key }
-                : throw new InvalidOperationException($"The setting Cdp__AdminKey is shorter than {ShortestAdminKey} characters: take a longer random one.");
+                : throw new SettingException($"The setting Cdp__AdminKey is shorter than {ShortestAdminKey} characters: take a longer random one.");
         }
 
         return options;

@@ -48,7 +48,7 @@ internal sealed partial class BodyScan
     private static Refused Invalid(Fault fault, string path) => new(ProblemType.InvalidField, $"{path}: {Describe(fault)}", path);
 
     private static Refused TooLarge(int bytes) => new(ProblemType.EventTooLarge, string.Create(
-        CultureInfo.InvariantCulture, $"The event is {bytes} bytes; at most {CollectLimits.EventBytes} are taken. Send less in properties."), "");
+        CultureInfo.InvariantCulture, $"The event is {bytes:N0} bytes; at most {CollectLimits.EventBytes:N0} are taken. Send less in properties."), "");
 
     /// <summary>Reads an event from its StartObject to its EndObject.</summary>
     private void ScanEvent(ReadOnlySpan<byte> body, ref Utf8JsonReader reader, EventType? route)
@@ -60,8 +60,7 @@ internal sealed partial class BodyScan
         names.Clear();
         var facts = new Facts { Type = route, Route = route };
         var fault = ScanMembers(body, ref reader, ref draft, ref facts, out var at);
-        while (reader.CurrentDepth > depth || reader.TokenType != JsonTokenType.EndObject)
-            reader.Read();
+        SkipRest(ref reader, ref draft, depth);
         draft.Text = new Slice(start, (int)reader.BytesConsumed);
         draft.MemberCount = members.Count - draft.FirstMember;
         if (draft.Text.Length > CollectLimits.EventBytes)
@@ -70,6 +69,19 @@ internal sealed partial class BodyScan
             draft.Refused = Invalid(fault, JsonPath.At(draft.Text.Of(body), at - start));
         else
             Conclude(ref draft, facts);
+    }
+
+    /// <summary>Goes on to the end of an event that is refused. Its id may still come: a rejection names it.</summary>
+    private static void SkipRest(ref Utf8JsonReader reader, ref Draft draft, int depth)
+    {
+        while (reader.CurrentDepth > depth || reader.TokenType != JsonTokenType.EndObject)
+        {
+            var isMessageId = draft.MessageId.IsEmpty && reader.TokenType == JsonTokenType.PropertyName && reader.CurrentDepth == depth + 1
+                && MemberNames.Find(reader.ValueSpan) == EventMember.MessageId;
+            reader.Read();
+            if (isMessageId)
+                ReadMessageId(ref reader, ref draft);
+        }
     }
 
     private struct Facts
@@ -181,13 +193,10 @@ internal sealed partial class BodyScan
             case EventMember.Integrations:
                 draft.HasOtherIntegrations = true;
                 return ScanValue(body, ref reader, depth, start);
+            // A batch has one key, beside its events.
             case EventMember.WriteKey when facts.Route is not null:
                 ReadWriteKey(ref reader);
-                return Fault.None;
-            // A batch has one key, beside its events.
-            case EventMember.WriteKey or EventMember.ServerOnly:
-                reader.Skip();
-                return Fault.None;
+                return ScanValue(body, ref reader, depth, start);
             default:
                 return ScanValue(body, ref reader, depth, start);
         }
@@ -413,6 +422,5 @@ internal sealed partial class BodyScan
     {
         if (WriteKey is null && reader.TokenType == JsonTokenType.String && TryText(ref reader, out var key) && key.Length > 0)
             WriteKey = key;
-        reader.Skip();
     }
 }

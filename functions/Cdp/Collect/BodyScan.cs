@@ -173,6 +173,7 @@ internal sealed partial class BodyScan
         {
             case EventMember.WriteKey:
                 ReadWriteKey(ref reader);
+                CheckDropped(body, ref reader);
                 break;
             case EventMember.SentAt:
                 if (!TryTime(ref reader, out var time))
@@ -187,9 +188,19 @@ internal sealed partial class BodyScan
                 BatchIntegrations = ScanShared(body, ref reader, "integrations");
                 break;
             default:
-                reader.Skip();
+                CheckDropped(body, ref reader);
                 break;
         }
+    }
+
+    /// <summary>What stands beside the events and means nothing here is dropped; what is wrong with it is said all the same.</summary>
+    private void CheckDropped(ReadOnlySpan<byte> body, ref Utf8JsonReader reader)
+    {
+        names.Clear();
+        // It starts where no event's limit can be passed: the request's limit is its only one.
+        var fault = ScanValue(body, ref reader, reader.CurrentDepth - 1, start: int.MaxValue);
+        if (fault != Fault.None)
+            throw Invalid(JsonPath.At(body, (int)reader.TokenStartIndex), Describe(fault));
     }
 
     private void ScanEvents(ReadOnlySpan<byte> body, ref Utf8JsonReader reader)
@@ -201,7 +212,7 @@ internal sealed partial class BodyScan
         while (reader.Read() && reader.TokenType != JsonTokenType.EndArray)
         {
             if (Count == CollectLimits.BatchEvents)
-                throw new ProblemException(ProblemType.RequestTooLarge, $"The batch has more than {CollectLimits.BatchEvents} events. Send it in parts.");
+                throw new ProblemException(ProblemType.RequestTooLarge, $"The batch has more than {CollectLimits.BatchEvents:N0} events. Send it in parts.");
             if (reader.TokenType == JsonTokenType.StartObject)
             {
                 ScanEvent(body, ref reader, null);
@@ -224,7 +235,7 @@ internal sealed partial class BodyScan
         return fault switch
         {
             Fault.None => new Slice(start, (int)reader.BytesConsumed),
-            Fault.TooLarge => throw new ProblemException(ProblemType.RequestTooLarge, $"The batch's {name} is larger than an event may be, {CollectLimits.EventBytes} bytes."),
+            Fault.TooLarge => throw new ProblemException(ProblemType.RequestTooLarge, $"The batch's {name} is larger than an event may be, {CollectLimits.EventBytes:N0} bytes."),
             _ => throw Invalid(JsonPath.At(body, (int)reader.TokenStartIndex), Describe(fault)),
         };
     }

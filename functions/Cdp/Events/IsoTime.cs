@@ -1,8 +1,9 @@
 namespace Cdp.Events;
 
 /// <summary>
-/// Times as senders write them: ISO 8601 in the extended form, with or without time, seconds, fraction and offset, such as
-/// <c>2026-01-02</c>, <c>2026-01-02T03:04Z</c> and <c>2026-01-02 03:04:05.678901+02:00</c>. Without an offset it is UTC.
+/// Times as senders write them: calendar dates of ISO 8601, with or without time, seconds, fraction and offset, in the extended form, such as
+/// <c>2026-01-02</c>, <c>2026-01-02T03:04Z</c> and <c>2026-01-02 03:04:05.678901+02:00</c>, or in the basic one, such as
+/// <c>20260102T030405Z</c>. Without an offset it is UTC. Week dates (<c>2026-W01-5</c>) and ordinal dates (<c>2026-002</c>) are not taken.
 /// </summary>
 public static class IsoTime
 {
@@ -12,7 +13,10 @@ public static class IsoTime
     public static bool TryParse(ReadOnlySpan<byte> text, out Instant instant)
     {
         instant = default;
-        if (!Digits(ref text, 4, out var year) || !Take(ref text, '-') || !Digits(ref text, 2, out var month) || !Take(ref text, '-') || !Digits(ref text, 2, out var day))
+        if (!Digits(ref text, 4, out var year))
+            return false;
+        var extended = Take(ref text, '-');
+        if (!Digits(ref text, 2, out var month) || Take(ref text, '-') != extended || !Digits(ref text, 2, out var day))
             return false;
         if (year < 1 || month is < 1 or > 12 || day < 1 || day > DateTime.DaysInMonth(year, month))
             return false;
@@ -25,19 +29,19 @@ public static class IsoTime
 
         if (!Take(ref text, 'T') && !Take(ref text, 't') && !Take(ref text, ' '))
             return false;
-        if (!TimeOfDay(ref text, out var time) || !Offset(ref text, out var offset) || !text.IsEmpty)
+        if (!TimeOfDay(ref text, extended, out var time) || !Offset(ref text, out var offset) || !text.IsEmpty)
             return false;
         instant = new Instant(milliseconds + time - offset);
         return true;
     }
 
-    private static bool TimeOfDay(ref ReadOnlySpan<byte> text, out long milliseconds)
+    private static bool TimeOfDay(ref ReadOnlySpan<byte> text, bool extended, out long milliseconds)
     {
         milliseconds = 0;
-        if (!Digits(ref text, 2, out var hour) || !Take(ref text, ':') || !Digits(ref text, 2, out var minute) || hour > 23 || minute > 59)
+        if (!Digits(ref text, 2, out var hour) || Take(ref text, ':') != extended || !Digits(ref text, 2, out var minute) || hour > 23 || minute > 59)
             return false;
         milliseconds = ((hour * 60) + minute) * 60_000L;
-        if (!Take(ref text, ':'))
+        if (extended ? !Take(ref text, ':') : text.IsEmpty || !char.IsAsciiDigit((char)text[0]))
             return true;
         if (!Digits(ref text, 2, out var second) || second > 60)
             return false;

@@ -21,7 +21,7 @@ public sealed partial class Pixel(Collector collector, ILogger<Pixel> log)
 
     [Function("CollectPixelGif")]
     public Task<IResult> Plain([HttpTrigger(AuthorizationLevel.Anonymous, "get", Route = "pixel.gif")] HttpRequest request) =>
-        AnswerAsync(request, request.Query["type"].ToString() is { Length: > 0 } type ? type : EventType.Page.Name(), ownType: true);
+        AnswerAsync(request, QueryParameters.First(request, "type") ?? EventType.Page.Name(), ownType: true);
 
     /// <param name="ownType">The parameter <c>type</c> is the path's, not a member of the event.</param>
     private async Task<IResult> AnswerAsync(HttpRequest request, string type, bool ownType)
@@ -76,12 +76,10 @@ public sealed partial class Pixel(Collector collector, ILogger<Pixel> log)
 
     private static IEnumerable<(string Name, string Value)> Parameters(HttpRequest request, bool ownType)
     {
-        foreach (var (name, values) in request.Query)
+        foreach (var (name, value) in QueryParameters.All(request))
         {
-            if (name == "writeKey" || (ownType && name == "type"))
-                continue;
-            foreach (var value in values)
-                yield return (name, value ?? "");
+            if (name != "writeKey" && !(ownType && name == "type"))
+                yield return (name, value);
         }
     }
 

@@ -55,7 +55,7 @@ public static class CollectorRequest
             return user;
         if (authorization.StartsWith("Bearer ", StringComparison.OrdinalIgnoreCase) && authorization.AsSpan(7).Trim() is { IsEmpty: false } token)
             return token.ToString();
-        return request.QueryString.HasValue && request.Query["writeKey"].ToString() is { Length: > 0 } key ? key : null;
+        return request.QueryString.HasValue ? QueryParameters.First(request, "writeKey") : null;
     }
 
     private static string? UserName(ReadOnlySpan<char> credentials)

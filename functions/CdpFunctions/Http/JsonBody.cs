@@ -1,4 +1,5 @@
 using System.Text.Json;
+using System.Text.Unicode;
 using Cdp.Problems;
 using Microsoft.AspNetCore.Http;
 
@@ -15,6 +16,8 @@ public static class JsonBody
     public static async Task<JsonElement> ReadObjectAsync(HttpRequest request)
     {
         using var body = await RequestBody.ReadAsync(request, MostBytes);
+        if (!Utf8.IsValid(body.Memory.Span))
+            throw new ProblemException(ProblemType.NotJson, "The body is not UTF-8.");
         try
         {
             using var document = JsonDocument.Parse(body.Memory, Options);
@@ -25,6 +28,11 @@ public static class JsonBody
         catch (JsonException exception)
         {
             throw new ProblemException(ProblemType.NotJson, exception.Message);
+        }
+        catch (InvalidOperationException)
+        {
+            // Names are compared while parsing; a lone surrogate is no text that could be.
+            throw new ProblemException(ProblemType.InvalidField, "The body has a name with half of a surrogate pair.");
         }
     }
 }

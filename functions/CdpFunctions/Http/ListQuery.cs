@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Text;
 using System.Text.Json;
 using Cdp.Events;
@@ -17,7 +18,7 @@ public static class ListQuery
     {
         if (Text(request, "limit") is not { } text)
             return DefaultLimit;
-        return int.TryParse(text, out var limit) && limit is >= 1 and <= MostLimit ? limit : throw Invalid("limit", $"not a number from 1 to {MostLimit}");
+        return int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var limit) && limit is >= 1 and <= MostLimit ? limit : throw Invalid("limit", $"not a number from 1 to {MostLimit}");
     }
 
     public static string? Cursor(HttpRequest request) => Text(request, "cursor");

@@ -41,7 +41,7 @@ public sealed class RequestBody : IDisposable
             if (gzip)
                 await body.InflateAsync(request);
             else
-                await body.FillAsync(request.Body, request.HttpContext.RequestAborted);
+                await body.FillAsync(request.Body, limit, request.HttpContext.RequestAborted);
             return body;
         }
         catch
@@ -70,29 +70,27 @@ public sealed class RequestBody : IDisposable
     }
 
     private static ProblemException TooLarge(int limit) =>
-        new(ProblemType.RequestTooLarge, $"The request's body is larger than {limit} bytes. Send fewer events at a time.");
+        new(ProblemType.RequestTooLarge, $"The request's body is larger than {limit:N0} bytes. Send fewer events at a time.");
 
     private async Task InflateAsync(HttpRequest request)
     {
-        var compressed = new TailStream(request.Body);
-        using var inflated = new GZipStream(compressed, CompressionMode.Decompress, leaveOpen: true);
+        using var inflated = new GZipStream(new SealedStream(request.Body), CompressionMode.Decompress);
         try
         {
-            await FillAsync(inflated, request.HttpContext.RequestAborted);
+            await FillAsync(inflated, limit + 1, request.HttpContext.RequestAborted);
         }
         catch (InvalidDataException exception)
         {
             throw NotInflatable(exception.Message);
         }
 
-        // The decompressor takes a stream that ends before its trailer for complete. The trailer says how much there should be (RFC 1952, ISIZE).
-        if (compressed.LastFourBytes != length)
+        if (length == 0 || buffer[--length] != SealedStream.Byte)
             throw NotInflatable("it is cut off, or something follows it.");
     }
 
     private static ProblemException NotInflatable(string why) => new(ProblemType.NotJson, "The body says it is gzip and cannot be inflated: " + why);
 
-    private async Task FillAsync(Stream stream, CancellationToken cancellation)
+    private async Task FillAsync(Stream stream, int most, CancellationToken cancellation)
     {
         while (true)
         {
@@ -102,7 +100,7 @@ public sealed class RequestBody : IDisposable
             if (read == 0)
                 return;
             length += read;
-            if (length > limit)
+            if (length > most)
                 throw TooLarge(limit);
         }
     }
@@ -115,11 +113,19 @@ public sealed class RequestBody : IDisposable
         buffer = larger;
     }
 
-    /// <summary>Remembers the end of what was read through it.</summary>
-    private sealed class TailStream(Stream source) : Stream
+    /// <summary>
+    /// Compressed data with one more member behind it (RFC 1952 allows any number of them). The decompressor takes data that ends early for
+    /// complete, and passes over what follows a member and is none: only where the data is whole, the last member's byte comes out at the end.
+    /// </summary>
+    private sealed class SealedStream(Stream source) : Stream
     {
-        /// <summary>As a little-endian number.</summary>
-        public uint LastFourBytes { get; private set; }
+        /// <summary>Stands in no text of UTF-8.</summary>
+        public const byte Byte = 0xFF;
+
+        private static readonly byte[] Seal = Compress();
+
+        // Of the seal, from where the source ended.
+        private int sealedBytes;
 
         public override bool CanRead => true;
 
@@ -133,10 +139,14 @@ public sealed class RequestBody : IDisposable
 
         public override async ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default)
         {
-            var read = await source.ReadAsync(buffer, cancellationToken);
-            foreach (var b in buffer.Span[Math.Max(read - 4, 0)..read])
-                LastFourBytes = (LastFourBytes >> 8) | ((uint)b << 24);
-            return read;
+            var read = sealedBytes > 0 ? 0 : await source.ReadAsync(buffer, cancellationToken);
+            if (read > 0)
+                return read;
+            var rest = Seal.AsMemory(sealedBytes);
+            rest = rest[..Math.Min(rest.Length, buffer.Length)];
+            rest.CopyTo(buffer);
+            sealedBytes += rest.Length;
+            return rest.Length;
         }
 
         public override int Read(byte[] buffer, int offset, int count) => throw new NotSupportedException();
@@ -150,5 +160,13 @@ public sealed class RequestBody : IDisposable
         public override void SetLength(long value) => throw new NotSupportedException();
 
         public override void Write(byte[] buffer, int offset, int count) => throw new NotSupportedException();
+
+        private static byte[] Compress()
+        {
+            using var compressed = new MemoryStream();
+            using (var gzip = new GZipStream(compressed, CompressionLevel.Fastest))
+                gzip.WriteByte(Byte);
+            return compressed.ToArray();
+        }
     }
 }

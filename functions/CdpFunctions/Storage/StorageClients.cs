@@ -22,7 +22,7 @@ public sealed record StorageClients(TableServiceClient Tables, QueueServiceClien
     /// https://learn.microsoft.com/azure/azure-functions/functions-reference#connecting-to-host-storage-with-an-identity
     /// </summary>
     /// <param name="policy">Sees every call once, retries not counted.</param>
-    /// <exception cref="InvalidOperationException">None of the settings is there, or the connection string is malformed.</exception>
+    /// <exception cref="SettingException">None of the settings is there, or the connection string is malformed.</exception>
     public static StorageClients Create(IConfiguration configuration, HttpPipelinePolicy? policy = null)
     {
         var tables = new TableClientOptions();
@@ -44,7 +44,7 @@ public sealed record StorageClients(TableServiceClient Tables, QueueServiceClien
             catch (Exception malformed) when (malformed is FormatException or InvalidOperationException)
             {
                 // The connection string holds a key: say where it is wrong, not what it says.
-                throw new InvalidOperationException($"The setting {Setting} is not a storage connection string: {malformed.Message}", malformed);
+                throw new SettingException($"The setting {Setting} is not a storage connection string: {malformed.Message}", malformed);
             }
         }
 
@@ -54,7 +54,7 @@ public sealed record StorageClients(TableServiceClient Tables, QueueServiceClien
         var blob = Endpoint(section, "blob");
         if (table is null || queue is null || blob is null)
         {
-            throw new InvalidOperationException(
+            throw new SettingException(
                 $"No storage is configured: set {Setting} to a connection string, or {Setting}__accountName to an account that the app's managed identity may use.");
         }
 
@@ -68,7 +68,7 @@ public sealed record StorageClients(TableServiceClient Tables, QueueServiceClien
         {
             return Uri.TryCreate(stated, UriKind.Absolute, out var uri)
                 ? uri
-                : throw new InvalidOperationException($"The setting {Setting}__{service}ServiceUri is not an absolute URI.");
+                : throw new SettingException($"The setting {Setting}__{service}ServiceUri is not an absolute URI.");
         }
 
         return section["accountName"] is { Length: > 0 } account ? new Uri($"https://{account}.{service}.core.windows.net") : null;

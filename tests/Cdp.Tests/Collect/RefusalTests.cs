@@ -62,6 +62,15 @@ public sealed class RefusalTests
         Assert.Equal(path, Assert.Single(problem.Errors!).Path);
     }
 
+    [Fact]
+    public async Task An_event_over_the_limit_is_told_by_how_much()
+    {
+        const string start = "{\"event\":\"e\",\"userId\":\"u\",\"x\":\"";
+        var problem = await CollectorHarness.RefusalAsync(start + new string('x', 40_112 - start.Length - 2) + "\"}");
+        Assert.Equal(ProblemType.EventTooLarge, problem.Type);
+        Assert.Equal("The event is 40,112 bytes; at most 32,768 are taken. Send less in properties.", problem.Detail);
+    }
+
     [Theory]
     [InlineData(EventType.Group, """{"userId":"u"}""", "groupId")]
     [InlineData(EventType.Group, """{"userId":"u","groupId":" "}""", "groupId")]

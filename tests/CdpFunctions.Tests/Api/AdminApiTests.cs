@@ -162,6 +162,34 @@ public sealed class AdminApiTests(ApiApp app) : IClassFixture<ApiApp>
         Assert.Equal(("400 invalid-field", paths), (refused.Problem, refused.Errors));
     }
 
+    /// <summary>Names that are no text made the parser throw, which was a 500.</summary>
+    [Theory]
+    [InlineData("""{"\ud800":1}""", "400 invalid-field")]
+    [InlineData("""{"name":"x","rateLimit":{"\udc00":1}}""", "400 invalid-field")]
+    [InlineData("""{"name":"\ud800"}""", "400 invalid-field")]
+    [InlineData("{\"\xff\":1}", "400 not-json")]
+    [InlineData("{\"name\":\"\xff\"}", "400 not-json")]
+    [InlineData("""{"name":"a","name":"b"}""", "400 not-json")]
+    public async Task Body_ThatIsNoText_IsRefused(string latin1, string problem)
+    {
+        using var request = new HttpRequestMessage(HttpMethod.Put, "/v1/sources/a") { Content = new ByteArrayContent(Encoding.Latin1.GetBytes(latin1)) };
+        request.Headers.Authorization = new("Bearer", TestApp.ApiKey);
+        using var response = await app.App.Client.SendAsync(request);
+        Assert.Equal(problem, new Answered(response.StatusCode, await response.Content.ReadAsStringAsync(), response.Headers).Problem);
+    }
+
+    [Theory]
+    [InlineData("0")]
+    [InlineData("1001")]
+    [InlineData("-1")]
+    [InlineData("%201")]
+    [InlineData("x")]
+    public async Task List_WithALimitThatIsNone_IsRefused(string limit)
+    {
+        var refused = await app.CallAsync("GET", "/v1/sources?limit=" + limit);
+        Assert.Equal(("400 invalid-field", "limit"), (refused.Problem, refused.Errors));
+    }
+
     [Fact]
     public async Task Sources_ListedPageByPage_ByIdAndEachOnce()
     {

@@ -72,6 +72,7 @@ public sealed class CollectHttpTests(CollectApp app) : IClassFixture<CollectApp>
     [InlineData("?writeKey=local", "Basic OnBhc3N3b3Jk", "")]
     [InlineData("", null, "local")]
     [InlineData("?writeKey=wrong", "Basic bG9jYWw6", "wrong")]
+    [InlineData("?writeKey=&writeKey=local&writeKey=wrong", null, "wrong")]
     public async Task The_key_is_the_first_of_basic_bearer_query_and_body(string query, string? authorization, string bodyKey)
     {
         (string, string)[] headers = authorization is null ? [] : [("Authorization", authorization)];
@@ -147,16 +148,44 @@ public sealed class CollectHttpTests(CollectApp app) : IClassFixture<CollectApp>
 
         using var broken = await app.PostAsync("/v1/batch", Encoded("{}"u8.ToArray(), "gzip"));
         await AssertProblemAsync(broken, HttpStatusCode.BadRequest, "not-json");
-        using var whole = new MemoryStream();
-        await using (var gzip = new GZipStream(whole, CompressionLevel.Fastest, leaveOpen: true))
-            await gzip.WriteAsync("""{"batch":[{"type":"page","userId":"u"}],"writeKey":"local"}"""u8.ToArray());
-        using var cutOff = await app.PostAsync("/v1/batch", Encoded(whole.ToArray()[..^4], "gzip"));
-        await AssertProblemAsync(cutOff, HttpStatusCode.BadRequest, "not-json");
         using var brotli = await app.PostAsync("/v1/batch", Encoded("{}"u8.ToArray(), "br"), ("Origin", Page));
         await AssertProblemAsync(brotli, HttpStatusCode.UnsupportedMediaType, "unsupported-encoding");
         AssertCors(brotli);
         using var identity = await app.PostAsync("/v1/t", Encoded("""{"event":"e","userId":"u","writeKey":"local"}"""u8.ToArray(), "identity"));
         Assert.Equal(HttpStatusCode.OK, identity.StatusCode);
+    }
+
+    [Fact]
+    public async Task Gzip_of_several_members_is_one_body_and_none_of_them_may_be_cut_off()
+    {
+        var id = Id();
+        var body = Encoding.UTF8.GetBytes($$"""{"event":"e","userId":"u","messageId":"{{id}}","writeKey":"local"}""");
+        var first = Compress(body[..20]);
+        byte[] members = [.. first, .. Compress([]), .. Compress(body[20..])];
+        using var taken = await app.PostAsync("/v1/t", Encoded(members, "gzip"));
+        Assert.Equal(HttpStatusCode.OK, taken.StatusCode);
+        Assert.NotNull(await app.QueuedAsync(id));
+
+        for (var length = 0; length < members.Length; length++)
+        {
+            using var cutOff = await app.PostAsync("/v1/t", Encoded(members[..length], "gzip"));
+            await AssertProblemAsync(cutOff, HttpStatusCode.BadRequest, "not-json");
+        }
+
+        using var followed = await app.PostAsync("/v1/t", Encoded([.. members, 1], "gzip"));
+        await AssertProblemAsync(followed, HttpStatusCode.BadRequest, "not-json");
+        members[^8] ^= 1;
+        using var damaged = await app.PostAsync("/v1/t", Encoded(members, "gzip"));
+        await AssertProblemAsync(damaged, HttpStatusCode.BadRequest, "not-json");
+
+        var start = """{"event":"e","userId":"u","writeKey":"local"}"""u8;
+        var full = new byte[Cdp.Collect.CollectLimits.RequestBytes + 1];
+        full.AsSpan().Fill((byte)' ');
+        start.CopyTo(full);
+        using var over = await app.PostAsync("/v1/t", Encoded(Compress(full), "gzip"));
+        await AssertProblemAsync(over, HttpStatusCode.RequestEntityTooLarge, "request-too-large");
+        using var atLimit = await app.PostAsync("/v1/t", Encoded(Compress(full[..^1]), "gzip"));
+        Assert.Equal(HttpStatusCode.OK, atLimit.StatusCode);
     }
 
     [Theory]
@@ -262,6 +291,18 @@ public sealed class CollectHttpTests(CollectApp app) : IClassFixture<CollectApp>
         Assert.Equal(type, queued?.Json.GetProperty("type").GetString());
     }
 
+    /// <summary>A request's own collection of parameters ignores case, and would make one list of both.</summary>
+    [Fact]
+    public async Task A_pixels_names_are_case_sensitive()
+    {
+        var id = Id();
+        using var response = await app.Client.GetAsync($"/v1/pixel/track?writekey=x&writeKey=local&UserId=U&userId=u&event=e&messageId={id}&Data=d&properties.A=1&properties.a=2");
+        await AssertGifAsync(response);
+        var json = (await app.QueuedAsync(id))!.Value.Json;
+        Assert.Equal("""{"A":"1","a":"2"}""", json.GetProperty("properties").GetRawText());
+        Assert.Equal(["x", "U", "u", "d"], ((string[])["writekey", "UserId", "userId", "Data"]).Select(name => json.GetProperty(name).GetString()));
+    }
+
     [Fact]
     public async Task Settings_tell_analytics_js_where_to_send()
     {
@@ -353,12 +394,14 @@ public sealed class CollectHttpTests(CollectApp app) : IClassFixture<CollectApp>
 
     private static ByteArrayContent Encoded(byte[] body, string encoding) => new(body) { Headers = { ContentEncoding = { encoding } } };
 
-    private async Task<HttpResponseMessage> PostGzipAsync(string path, byte[] body)
+    private Task<HttpResponseMessage> PostGzipAsync(string path, byte[] body) => app.PostAsync(path, Encoded(Compress(body), "gzip"));
+
+    private static byte[] Compress(byte[] body)
     {
         var target = new MemoryStream();
-        await using (var gzip = new GZipStream(target, CompressionLevel.Fastest))
-            await gzip.WriteAsync(body);
-        return await app.PostAsync(path, Encoded(target.ToArray(), "gzip"));
+        using (var gzip = new GZipStream(target, CompressionLevel.Fastest))
+            gzip.Write(body);
+        return target.ToArray();
     }
 
     /// <summary>Spaces, of a length nobody announces.</summary>

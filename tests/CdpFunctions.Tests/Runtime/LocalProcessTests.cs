@@ -49,6 +49,13 @@ public sealed class LocalProcessTests : IDisposable
         "The setting 'AzureWebJobsStorage' is not a storage connection string: set it to UseDevelopmentStorage=true, or to the one the portal shows.",
         await FailAsync([("AzureWebJobsStorage", "nonsense")], null));
 
+    [Theory]
+    [InlineData("Cdp__MaxBatchBytes", "4 MB", "The setting Cdp__MaxBatchBytes is not a number of bytes from 1 to 30,000,000: correct it, or leave it out.")]
+    [InlineData("Cdp__PublicUrl", "cdp.shop.example", "The setting Cdp__PublicUrl is not an absolute http or https URL: correct it, or leave it out.")]
+    [InlineData("Cdp__AdminKey", "secret", "The setting Cdp__AdminKey is shorter than 32 characters: take a longer random one.")]
+    public async Task Start_SettingOfTheAppMalformed_OneSentence(string name, string value, string sentence) =>
+        Assert.Equal(sentence, await FailAsync([("AzureWebJobsStorage", await AzuriteFixture.ConnectionStringAsync()), (name, value)], null));
+
     [Fact]
     public async Task Start_NodeMissing_OneSentence()
     {

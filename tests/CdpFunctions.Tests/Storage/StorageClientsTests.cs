@@ -45,7 +45,7 @@ public sealed class StorageClientsTests
     [InlineData("AzureWebJobsStorage:tableServiceUri", "not a uri", "AzureWebJobsStorage__tableServiceUri is not an absolute URI")]
     public void Anything_Else_IsOneClearSentence_ThatDoesNotShowTheKey(string setting, string value, string message)
     {
-        var failure = Assert.Throws<InvalidOperationException>(() => Create((setting, value)));
+        var failure = Assert.Throws<SettingException>(() => Create((setting, value)));
 
         Assert.Contains(message, failure.Message, StringComparison.Ordinal);
         Assert.DoesNotContain("not base64", failure.Message, StringComparison.Ordinal);

@@ -1,0 +1,161 @@
+using Cdp.Access;
+using Cdp.Problems;
+using static Cdp.Problems.ProblemType;
+
+namespace CdpFunctions.OpenApi;
+
+/// <summary>Every call of the HTTP surface, in the order of the documentation. A test compares it with the functions' routes.</summary>
+public static class ApiOperations
+{
+    private const string Collect = "Collect";
+    private const string ClientSettings = "Client settings";
+    private const string Profiles = "Profiles";
+    private const string Operations = "Operations";
+    private const string Administration = "Administration";
+
+    private static readonly ProblemType[] OfKey = [UnknownWriteKey, SourceDisabled];
+    private static readonly ProblemType[] OfCollectors =
+        [NotJson, NotAnObject, InvalidField, .. OfKey, OriginNotAllowed, RequestTooLarge, UnsupportedEncoding, RateLimited, StorageUnavailable];
+
+    private static readonly ProblemType[] OfBodies = [NotJson, NotAnObject, InvalidField, RequestTooLarge, UnsupportedEncoding];
+
+    private static readonly ApiSuccess Nothing = new(204, "Done; also where there was nothing.");
+
+    public static IReadOnlyList<ApiOperation> All { get; } =
+    [
+        .. Single("track", "Somebody did something."),
+        .. Single("identify", "Who somebody is, and what is known of them."),
+        .. Single("page", "Somebody saw a page."),
+        .. Single("screen", "Somebody saw a screen of an app."),
+        .. Single("group", "Somebody belongs to a group, such as a company."),
+        .. Single("alias", "Two identifiers are the same person."),
+        .. Batch("/v1/batch", "Many events. Bad ones are listed and cost the others nothing."),
+        .. Batch("/v1/b", "The same, as browsers send it: at most 500 KB."),
+        .. Batch("/v1/import", "The same for the past: changes profiles, triggers nothing."),
+        .. Batch("/beacon/v1/batch", "The same, as browsers send it when a page is left."),
+        .. Preflighted(new("POST", "/v1/m", Collect, "Metrics of the browser SDK about itself: taken, stored nowhere.") { Body = "Anything", Answers = [new(200, "Taken.", "Collected")] }),
+        Pixel("/v1/pixel/{type}", "An event from where only images can be fetched. What cannot be taken is answered with the image all the same.", []),
+        Pixel("/pixel.gif", "The same as a page call, or of the type that 'type' names.", ["pixelType"]),
+        .. Settings("/v1/projects/{writeKey}/settings", "What analytics.js loads before it sends."),
+        .. Settings("/projects/{writeKey}/settings", "The same for Segment's libraries for apps."),
+        .. Preflighted(new("GET", "/sourceConfig", ClientSettings, "What RudderStack's SDKs load before they send.")
+        {
+            Key = ApiKeyKind.WriteKey, Answers = [new(200, "The source.", "SourceConfig")], Problems = [.. OfKey, StorageUnavailable],
+        }),
+
+        Profile("", "A profile.", "Profile"),
+        Profile("/traits", "Each trait with the time and the source of its value.", "Traits"),
+        Profile("/identities", "Identifiers, merges, and every decision against an identifier.", "Identities"),
+        Profile("/events", "The timeline, newest first.", "Events", [InvalidField, InvalidCursor], "name", "eventType", "from", "to", "limit", "cursor"),
+        Api("POST", "/v1/profiles/lookup", Profiles, Scope.ProfilesRead, "The profile of an identifier, which stays out of URLs and logs.", [.. OfBodies, InvalidKey, ProfileNotFound]) with
+        {
+            Body = "Lookup", Answers = [new(200, "The profile.", "Profile")],
+        },
+        Admin("POST", "/v1/profiles/{key}/unmerge", "Takes a wrong merge back.", [.. OfBodies, InvalidKey, ProfileNotFound, NotFound, MergeInProgress]) with
+        {
+            Body = "Unmerge", Answers = [new(202, "On its way; both profiles' identities tell when it is done.", "Unmerging")],
+        },
+        Api("GET", "/v1/messages/{sourceId}/{messageId}", Profiles, Scope.ProfilesRead, "What became of an event.", [InvalidKey, NotFound]) with
+        {
+            Answers = [new(200, "What is known; 'queued' where nothing is.", "MessageStatus")],
+        },
+
+        Api("GET", "/v1/stats", Operations, Scope.StatsRead, "Counts, latencies, queues.", [InvalidField]) with
+        {
+            Parameters = ["query.from", "query.to", "query.sourceId"], Answers = [new(200, "The counts from 'from' to 'to', widened to whole minutes.", "Stats")],
+        },
+        new("GET", "/healthz", Operations, "The process answers.") { Answers = [new(200, "It does.", "Health")] },
+        new("GET", "/readyz", Operations, "The storage answers too.") { Answers = [new(200, "It does.", "Health")], Problems = [StorageUnavailable] },
+        new("GET", "/openapi.json", Operations, "This document.") { Answers = [new(200, "OpenAPI 3.1.", "Anything")] },
+        new("GET", "/docs", Operations, "This document as a page.") { Answers = [new(200, "HTML.", Content: "text/html")] },
+
+        List("/v1/sources", "All sources, by id.", "SourceList"),
+        Admin("GET", "/v1/sources/{id}", "A source.", [NotFound]) with { Answers = [new(200, "The source.", "Source", null, "ETag")] },
+        Admin("PUT", "/v1/sources/{id}", "Makes or replaces a source. Its write keys stay.", [.. OfBodies, PreconditionFailed]) with
+        {
+            Parameters = ["header.If-Match", "header.If-None-Match"], Body = "SourceInput",
+            Answers = [new(201, "Made.", "Source", null, "ETag"), new(200, "Replaced.", "Source", null, "ETag")],
+        },
+        Admin("DELETE", "/v1/sources/{id}", "Deletes a source.", [PreconditionFailed]) with { Parameters = ["header.If-Match"], Answers = [Nothing] },
+        Admin("POST", "/v1/sources/{id}/write-keys", "Makes a write key.", [NotFound]) with { Answers = [new(201, "Made.", "WriteKey")] },
+        Admin("DELETE", "/v1/sources/{id}/write-keys/{prefix}", "Disables a write key.", []) with { Answers = [Nothing] },
+        Admin("GET", "/v1/identity-rules", "The identifier types and their rules.", []) with { Answers = [new(200, "Those that hold.", "IdentityRules")] },
+        Admin("PUT", "/v1/identity-rules", "Replaces the rules whole.", [.. OfBodies, PreconditionFailed]) with
+        {
+            Parameters = ["header.If-Match", "header.If-None-Match"], Body = "IdentityRules",
+            Answers = [new(201, "Made.", "IdentityRules", null, "ETag"), new(200, "Replaced.", "IdentityRules", null, "ETag")],
+        },
+        List("/v1/identity-quarantine", "Identifiers that were seen with too many others and link nobody.", "QuarantineList"),
+        Admin("POST", "/v1/identity-quarantine/release", "Lets an identifier link again.", [.. OfBodies, InvalidKey, NotFound, ProfileNotFound]) with { Body = "Lookup", Answers = [new(204, "It does.")] },
+        Admin("POST", "/v1/identity-quarantine/unmerge", "Takes back all merges that the identifier caused.", [.. OfBodies, InvalidKey, NotFound, ProfileNotFound]) with
+        {
+            Body = "Lookup", Answers = [new(202, "On their way.", "UnmergingAll")],
+        },
+        List("/v1/api-keys", "All API keys, by id, without the keys themselves.", "ApiKeyList"),
+        Admin("POST", "/v1/api-keys", "Makes an API key, which is shown in this answer only.", OfBodies) with { Body = "ApiKeyInput", Answers = [new(201, "Made.", "NewApiKey")] },
+        Admin("GET", "/v1/api-keys/{id}", "An API key, without the key itself.", [NotFound]) with { Answers = [new(200, "What is known of it.", "ApiKey")] },
+        Admin("DELETE", "/v1/api-keys/{id}", "Deletes an API key.", []) with { Answers = [Nothing] },
+        List("/v1/failures", "Events that were accepted and are on no timeline, or not in full.", "FailureList", "query.sourceId"),
+        Admin("POST", "/v1/failures/redrive", "Sends a failed event through processing again.", [.. OfBodies, NotFound]) with { Body = "Redrive", Answers = [new(202, "On its way.")] },
+        Admin("DELETE", "/v1/failures/{sourceId}/{failureId}", "Forgets a failure.", []) with { Answers = [Nothing] },
+    ];
+
+    /// <summary>Browsers name a type by its first letter.</summary>
+    private static IEnumerable<ApiOperation> Single(string type, string summary) => ((string[])[type, type[..1]]).SelectMany(name => Preflighted(new("POST", "/v1/" + name, Collect, summary)
+    {
+        Key = ApiKeyKind.WriteKey,
+        Parameters = ["header.Content-Encoding"],
+        Body = char.ToUpperInvariant(type[0]) + type[1..],
+        Answers = [new(200, "The event is stored durably.", "Collected")],
+        Problems = [.. OfCollectors, NoIdentity, EventTooLarge],
+    }));
+
+    private static IEnumerable<ApiOperation> Batch(string path, string summary) => Preflighted(new("POST", path, Collect, summary)
+    {
+        Key = ApiKeyKind.WriteKey,
+        Parameters = ["header.Content-Encoding"],
+        Body = "Batch",
+        Answers = [new(200, "What was accepted is stored durably.", "CollectedBatch")],
+        Problems = [.. OfCollectors, NoIdentity, UnknownType, EmptyBatch],
+    });
+
+    private static ApiOperation Pixel(string path, string summary, string[] parameters) => new("GET", path, Collect, summary)
+    {
+        Key = ApiKeyKind.WriteKey,
+        Parameters = [.. parameters.Select(name => "query." + name), "query.data", "query.members"],
+        Answers = [new(200, "A transparent dot, always.", Content: "image/gif")],
+    };
+
+    private static IEnumerable<ApiOperation> Settings(string path, string summary) => Preflighted(new("GET", path, ClientSettings, summary)
+    {
+        Answers = [new(200, "The settings.", "ClientSettings")], Problems = [.. OfKey, StorageUnavailable],
+    });
+
+    private static ApiOperation[] Preflighted(ApiOperation operation) =>
+    [
+        operation,
+        new("OPTIONS", operation.Path, operation.Tag, "The preflight request of browsers.") { Answers = [new(204, "What pages of other origins may send.")] },
+    ];
+
+    private static ApiOperation Api(string method, string path, string tag, string scope, string summary, IEnumerable<ProblemType> problems) => new(method, path, tag, summary)
+    {
+        Key = ApiKeyKind.ApiKey,
+        Scope = scope,
+        Problems = [InvalidApiKey, ScopeMissing, StorageUnavailable, .. problems],
+    };
+
+    private static ApiOperation Profile(string part, string summary, string schema, ProblemType[]? problems = null, params string[] parameters) =>
+        Api("GET", "/v1/profiles/{key}" + part, Profiles, Scope.ProfilesRead, summary, [InvalidKey, ProfileNotFound, .. problems ?? []]) with
+        {
+            Parameters = [.. parameters.Select(name => "query." + name)],
+            Answers = [new(200, "The answer; of a merged profile's id, that of the winner.", schema, null, "Cdp-Merged-From")],
+        };
+
+    private static ApiOperation Admin(string method, string path, string summary, IEnumerable<ProblemType> problems) => Api(method, path, Administration, Scope.Admin, summary, problems);
+
+    private static ApiOperation List(string path, string summary, string schema, params string[] parameters) => Admin("GET", path, summary, [InvalidField, InvalidCursor]) with
+    {
+        Parameters = [.. parameters, "query.limit", "query.cursor"],
+        Answers = [new(200, "A page; 'next' is absent on the last one.", schema)],
+    };
+}

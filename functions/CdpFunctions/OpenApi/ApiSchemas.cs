@@ -1,0 +1,355 @@
+using Cdp.Problems;
+
+namespace CdpFunctions.OpenApi;
+
+/// <summary>The components of the OpenAPI document: parameters, headers, keys, and the shapes of bodies.</summary>
+internal static class ApiSchemas
+{
+    /// <summary>As JSON.</summary>
+    public static string Components => Text.Replace("\"PROBLEMS\"", string.Join(',', ProblemType.All.Values.Select(type => $"\"{type.Uri}\"").Order(StringComparer.Ordinal)), StringComparison.Ordinal);
+
+    private const string Text = """
+        {
+          "securitySchemes": {
+            "writeKeyAsUser": { "type": "http", "scheme": "basic", "description": "The write key as user name; the password is ignored." },
+            "writeKeyAsToken": { "type": "http", "scheme": "bearer", "description": "The write key." },
+            "writeKeyInQuery": { "type": "apiKey", "in": "query", "name": "writeKey" },
+            "apiKeyAsToken": { "type": "http", "scheme": "bearer", "description": "An API key." },
+            "apiKeyAsUser": { "type": "http", "scheme": "basic", "description": "An API key as user name; the password is ignored." }
+          },
+          "headers": {
+            "Cdp-Request-Id": { "description": "Names this request.", "required": true, "schema": { "type": "string" } },
+            "Cdp-Merged-From": { "description": "The id that was asked for, where that profile was merged into the one answered.", "schema": { "$ref": "#/components/schemas/ProfileId" } },
+            "ETag": { "description": "The version, for If-Match.", "required": true, "schema": { "type": "string" } },
+            "Retry-After": { "description": "When to come back, in seconds.", "required": true, "schema": { "type": "integer", "minimum": 1 } },
+            "x-ratelimit-reset": { "description": "The same, for older browser SDKs.", "required": true, "schema": { "type": "integer", "minimum": 1 } }
+          },
+          "parameters": {
+            "path.key": { "name": "key", "in": "path", "required": true, "description": "The profile's id, or {type}:{value} of one of its identifiers, or {type}:~{base64url of the value's UTF-8}, the only form for values with a slash or a leading ~.", "schema": { "type": "string" }, "example": "email:ann@shop.example" },
+            "path.type": { "name": "type", "in": "path", "required": true, "schema": { "$ref": "#/components/schemas/EventType" } },
+            "path.writeKey": { "name": "writeKey", "in": "path", "required": true, "schema": { "type": "string" } },
+            "path.sourceId": { "name": "sourceId", "in": "path", "required": true, "schema": { "type": "string" } },
+            "path.messageId": { "name": "messageId", "in": "path", "required": true, "description": "URL-encoded, or ~{base64url of its UTF-8}.", "schema": { "type": "string", "minLength": 1 } },
+            "path.id": { "name": "id", "in": "path", "required": true, "schema": { "type": "string" } },
+            "path.prefix": { "name": "prefix", "in": "path", "required": true, "description": "The key's first characters, as the source shows them, or the whole key.", "schema": { "type": "string" } },
+            "path.failureId": { "name": "failureId", "in": "path", "required": true, "schema": { "type": "string" } },
+            "query.limit": { "name": "limit", "in": "query", "schema": { "type": "integer", "minimum": 1, "maximum": 1000, "default": 50 } },
+            "query.cursor": { "name": "cursor", "in": "query", "description": "'next' of the page before, with the same path and filters.", "schema": { "type": "string" } },
+            "query.name": { "name": "name", "in": "query", "description": "Names of track calls, exactly.", "schema": { "type": "array", "items": { "type": "string" } } },
+            "query.eventType": { "name": "type", "in": "query", "schema": { "type": "array", "items": { "$ref": "#/components/schemas/EventType" } } },
+            "query.from": { "name": "from", "in": "query", "description": "Inclusive.", "schema": { "type": "string", "format": "date-time" } },
+            "query.to": { "name": "to", "in": "query", "description": "Exclusive.", "schema": { "type": "string", "format": "date-time" } },
+            "query.sourceId": { "name": "sourceId", "in": "query", "schema": { "type": "string" } },
+            "query.pixelType": { "name": "type", "in": "query", "schema": { "$ref": "#/components/schemas/EventType", "default": "page" } },
+            "query.data": { "name": "data", "in": "query", "description": "The event's JSON as base64 or base64url, padding optional.", "schema": { "type": "string" } },
+            "query.members": { "name": "members", "in": "query", "style": "form", "explode": true, "description": "Without 'data', every other parameter is a member of the event: properties.a.b=x. Values are strings, a repeated name is a list.", "schema": { "type": "object", "additionalProperties": { "type": "string" } } },
+            "header.Content-Encoding": { "name": "Content-Encoding", "in": "header", "schema": { "enum": ["gzip", "identity"] } },
+            "header.If-Match": { "name": "If-Match", "in": "header", "description": "Refused where the version is another.", "schema": { "type": "string" } },
+            "header.If-None-Match": { "name": "If-None-Match", "in": "header", "description": "With *: refused where there is one.", "schema": { "type": "string" } }
+          },
+          "schemas": {
+            "Anything": {},
+            "Time": { "type": "string", "format": "date-time", "description": "UTC with milliseconds.", "example": "2026-01-02T03:04:05.678Z" },
+            "ProfileId": { "type": "string", "pattern": "^prf_[0-7][0-9A-HJKMNP-TV-Z]{25}$" },
+            "EventType": { "enum": ["track", "identify", "page", "screen", "group", "alias"] },
+            "Problem": {
+              "type": "object",
+              "required": ["type", "title", "status", "detail", "requestId"],
+              "properties": {
+                "type": { "enum": ["PROBLEMS"] },
+                "title": { "type": "string" },
+                "status": { "type": "integer" },
+                "detail": { "type": "string", "description": "What was wrong this time, and what to do." },
+                "errors": { "type": "array", "items": { "type": "object", "required": ["path", "reason"], "properties": { "path": { "type": "string" }, "reason": { "type": "string" } } } },
+                "requestId": { "type": "string" }
+              }
+            },
+            "Id": { "type": ["string", "number", "null"], "description": "A number is taken as its decimal text; a blank string counts as absent." },
+            "SentTime": { "type": ["string", "null"], "description": "Of ISO 8601." },
+            "Members": {
+              "type": "object",
+              "description": "What every event may have. All other members are kept too. At most 32 KB and 64 levels. At least one usable identifier: userId, anonymousId, or an e-mail address or phone number in traits.",
+              "properties": {
+                "messageId": { "type": ["string", "null"], "maxLength": 100, "description": "Counts once per source and profile. Without one a retry cannot be told from a new event." },
+                "userId": { "$ref": "#/components/schemas/Id" },
+                "anonymousId": { "$ref": "#/components/schemas/Id" },
+                "timestamp": { "$ref": "#/components/schemas/SentTime" },
+                "originalTimestamp": { "$ref": "#/components/schemas/SentTime" },
+                "sentAt": { "$ref": "#/components/schemas/SentTime" },
+                "context": { "type": ["object", "null"] },
+                "integrations": {},
+                "properties": { "type": ["object", "null"] },
+                "traits": { "type": ["object", "null"] },
+                "writeKey": { "type": "string", "description": "Of single calls, where neither headers nor query name one. Not stored." }
+              }
+            },
+            "Track": { "allOf": [{ "$ref": "#/components/schemas/Members" }], "required": ["event"], "properties": { "type": { "const": "track" }, "event": { "type": "string", "minLength": 1 } } },
+            "Identify": { "allOf": [{ "$ref": "#/components/schemas/Members" }], "properties": { "type": { "const": "identify" }, "traits": { "type": ["object", "null"], "description": "The last writer of a trait wins; null deletes it." } } },
+            "Page": { "allOf": [{ "$ref": "#/components/schemas/Members" }], "properties": { "type": { "const": "page" } } },
+            "Screen": { "allOf": [{ "$ref": "#/components/schemas/Members" }], "properties": { "type": { "const": "screen" } } },
+            "Group": { "allOf": [{ "$ref": "#/components/schemas/Members" }], "required": ["groupId"], "properties": { "type": { "const": "group" }, "groupId": { "$ref": "#/components/schemas/Id" }, "traits": { "type": ["object", "null"], "description": "Of the group." } } },
+            "Alias": { "allOf": [{ "$ref": "#/components/schemas/Members" }], "required": ["previousId"], "properties": { "type": { "const": "alias" }, "previousId": { "$ref": "#/components/schemas/Id" } } },
+            "Batch": {
+              "type": "object",
+              "required": ["batch"],
+              "properties": {
+                "batch": {
+                  "type": "array", "minItems": 1, "maxItems": 2500,
+                  "items": {
+                    "required": ["type"],
+                    "oneOf": [
+                      { "$ref": "#/components/schemas/Track" }, { "$ref": "#/components/schemas/Identify" }, { "$ref": "#/components/schemas/Page" },
+                      { "$ref": "#/components/schemas/Screen" }, { "$ref": "#/components/schemas/Group" }, { "$ref": "#/components/schemas/Alias" }
+                    ]
+                  }
+                },
+                "sentAt": { "$ref": "#/components/schemas/SentTime" },
+                "context": { "type": ["object", "null"], "description": "For each event, where it does not say otherwise." },
+                "integrations": { "type": ["object", "null"], "description": "The same." },
+                "writeKey": { "type": "string" }
+              }
+            },
+            "Collected": { "type": "object", "required": ["success"], "properties": { "success": { "const": true } } },
+            "CollectedBatch": {
+              "type": "object",
+              "required": ["success", "accepted", "rejected"],
+              "properties": {
+                "success": { "const": true },
+                "accepted": { "type": "integer" },
+                "rejected": {
+                  "type": "array",
+                  "items": {
+                    "type": "object",
+                    "required": ["index", "type", "detail"],
+                    "properties": { "index": { "type": "integer" }, "messageId": { "type": "string" }, "type": { "type": "string", "example": "/problems/event-too-large" }, "detail": { "type": "string" } }
+                  }
+                }
+              }
+            },
+            "ClientSettings": { "type": "object", "required": ["integrations"], "properties": { "integrations": { "type": "object" } } },
+            "SourceConfig": { "type": "object", "required": ["source"], "properties": { "source": { "type": "object" } } },
+            "Identifier": { "type": "object", "required": ["type", "value"], "properties": { "type": { "type": "string", "example": "user_id" }, "value": { "type": "string" } } },
+            "Lookup": { "$ref": "#/components/schemas/Identifier" },
+            "Profile": {
+              "type": "object",
+              "required": ["id", "version", "identified", "identifiers", "traits", "counts"],
+              "properties": {
+                "id": { "$ref": "#/components/schemas/ProfileId" },
+                "version": { "type": "integer" },
+                "identified": { "type": "boolean" },
+                "createdAt": { "$ref": "#/components/schemas/Time" },
+                "firstSeenAt": { "$ref": "#/components/schemas/Time" },
+                "lastSeenAt": { "$ref": "#/components/schemas/Time" },
+                "identifiers": { "type": "object", "additionalProperties": { "type": "array", "items": { "type": "string" } }, "example": { "user_id": ["u1"], "email": ["ann@shop.example"] } },
+                "traits": { "type": "object" },
+                "counts": { "type": "object", "required": ["events"], "properties": { "events": { "type": "integer" } } },
+                "mergedFrom": { "type": "array", "items": { "$ref": "#/components/schemas/ProfileId" } }
+              }
+            },
+            "Traits": {
+              "type": "object",
+              "required": ["data"],
+              "properties": {
+                "data": {
+                  "type": "object",
+                  "additionalProperties": {
+                    "type": "object",
+                    "required": ["value", "at", "sourceId", "messageId"],
+                    "properties": { "value": {}, "at": { "$ref": "#/components/schemas/Time" }, "sourceId": { "type": "string" }, "messageId": { "type": "string" } }
+                  }
+                }
+              }
+            },
+            "Identities": {
+              "type": "object",
+              "required": ["data", "merges", "decisions"],
+              "properties": {
+                "data": {
+                  "type": "array",
+                  "items": {
+                    "allOf": [{ "$ref": "#/components/schemas/Identifier" }],
+                    "required": ["firstSeenAt", "lastSeenAt", "sourceId", "messageId", "state"],
+                    "properties": {
+                      "firstSeenAt": { "$ref": "#/components/schemas/Time" }, "lastSeenAt": { "$ref": "#/components/schemas/Time" },
+                      "sourceId": { "type": "string" }, "messageId": { "type": "string" }, "state": { "enum": ["active", "quarantined", "rejected"] }
+                    }
+                  }
+                },
+                "merges": {
+                  "type": "array",
+                  "items": {
+                    "type": "object",
+                    "required": ["id", "winner", "loser", "at", "messageId", "link", "state"],
+                    "properties": {
+                      "id": { "type": "string" }, "winner": { "$ref": "#/components/schemas/ProfileId" }, "loser": { "$ref": "#/components/schemas/ProfileId" },
+                      "at": { "$ref": "#/components/schemas/Time" }, "messageId": { "type": "string" },
+                      "link": { "type": "array", "minItems": 2, "maxItems": 2, "items": { "$ref": "#/components/schemas/Identifier" } },
+                      "state": { "enum": ["fencing", "copying", "done", "undone"] }, "undoneAt": { "$ref": "#/components/schemas/Time" }
+                    }
+                  }
+                },
+                "decisions": {
+                  "type": "array",
+                  "items": {
+                    "type": "object",
+                    "required": ["at", "messageId", "identifier", "action", "rule"],
+                    "properties": {
+                      "at": { "$ref": "#/components/schemas/Time" }, "messageId": { "type": "string" }, "identifier": { "$ref": "#/components/schemas/Identifier" },
+                      "action": { "type": "string", "example": "dropped" }, "rule": { "type": "string", "example": "user_id.limit" }
+                    }
+                  }
+                }
+              }
+            },
+            "Unmerge": { "type": "object", "required": ["mergeId"], "properties": { "mergeId": { "type": "string", "example": "mrg_01J8ZQ4K3V5N6P7Q8R9S0T1V2W" } } },
+            "Unmerging": {
+              "type": "object",
+              "required": ["mergeId", "state", "profiles"],
+              "properties": {
+                "mergeId": { "type": "string" }, "state": { "enum": ["undoing", "undone"] },
+                "profiles": { "type": "array", "minItems": 2, "maxItems": 2, "items": { "$ref": "#/components/schemas/ProfileId" } }
+              }
+            },
+            "UnmergingAll": { "type": "object", "required": ["state", "mergeIds"], "properties": { "state": { "const": "undoing" }, "mergeIds": { "type": "array", "items": { "type": "string" } } } },
+            "Quarantined": {
+              "allOf": [{ "$ref": "#/components/schemas/Identifier" }],
+              "required": ["at", "messageId", "rule", "profileId"],
+              "properties": {
+                "at": { "$ref": "#/components/schemas/Time" }, "messageId": { "type": "string" }, "rule": { "type": "string", "example": "email.quarantine.phone" },
+                "profileId": { "$ref": "#/components/schemas/ProfileId" }
+              }
+            },
+            "QuarantineList": { "type": "object", "required": ["data"], "properties": { "data": { "type": "array", "items": { "$ref": "#/components/schemas/Quarantined" } }, "next": { "type": "string" } } },
+            "IdentityRules": {
+              "type": "object",
+              "required": ["types"],
+              "properties": {
+                "version": { "type": "integer", "description": "Grows with every change; what a PUT says of it is passed over." },
+                "sharedIdentifiers": { "enum": ["own", "first", "latest"], "default": "own", "description": "Where events go that carry only an identifier which two different people have used." },
+                "types": {
+                  "type": "array", "maxItems": 30,
+                  "items": {
+                    "type": "object",
+                    "required": ["type"],
+                    "properties": {
+                      "type": { "type": "string", "pattern": "^[a-z][a-z0-9_]{0,63}$" },
+                      "priority": { "type": "integer", "minimum": 1, "maximum": 1000, "description": "Smaller is stronger." },
+                      "unique": { "type": "boolean", "description": "Two different values never meet in one profile." },
+                      "limit": { "type": "object", "required": ["count"], "properties": { "count": { "type": "integer", "minimum": 1, "maximum": 1000 }, "per": { "enum": ["ever", "day", "week", "month", "year"] } } },
+                      "normalise": { "enum": ["trim", "lower", "email", "phone", "digits", "sha256"] },
+                      "countryCode": { "type": "string", "description": "Of phone numbers: put in front of national ones." },
+                      "paths": { "type": "array", "items": { "type": "string", "example": "traits.email" } },
+                      "externalIdTypes": { "type": "array", "items": { "type": "string" }, "description": "Its other names in context.externalIds." },
+                      "blocked": { "type": "object", "properties": { "values": { "type": "array", "items": { "type": "string" } }, "patterns": { "type": "array", "items": { "type": "string" } }, "defaults": { "type": "boolean", "default": true } } },
+                      "mergeSources": { "oneOf": [{ "enum": ["any", "server"] }, { "type": "array", "items": { "type": "string" } }], "description": "Which sources may join two profiles by it." },
+                      "quarantineAfter": { "type": "integer", "minimum": 0, "description": "Values of one other type; 0 is never." }
+                    }
+                  }
+                }
+              }
+            },
+            "StoredEvent": {
+              "type": "object",
+              "description": "As the sender sent it, with what the server adds.",
+              "required": ["type", "messageId", "sourceId", "timestamp", "receivedAt", "firstProfileId"],
+              "properties": {
+                "type": { "$ref": "#/components/schemas/EventType" }, "messageId": { "type": "string" }, "sourceId": { "type": "string" },
+                "timestamp": { "$ref": "#/components/schemas/Time" }, "originalTimestamp": { "type": "string" }, "receivedAt": { "$ref": "#/components/schemas/Time" },
+                "firstProfileId": { "$ref": "#/components/schemas/ProfileId" }
+              }
+            },
+            "Events": { "type": "object", "required": ["data"], "properties": { "data": { "type": "array", "items": { "$ref": "#/components/schemas/StoredEvent" } }, "next": { "type": "string" } } },
+            "MessageStatus": {
+              "type": "object",
+              "required": ["messageId", "sourceId", "outcome"],
+              "properties": {
+                "messageId": { "type": "string" }, "sourceId": { "type": "string" }, "outcome": { "enum": ["queued", "committed", "duplicate", "suppressed", "erased", "failed"] },
+                "profileId": { "$ref": "#/components/schemas/ProfileId" }, "at": { "$ref": "#/components/schemas/Time" }, "reason": { "type": "string" }
+              }
+            },
+            "Stats": {
+              "type": "object",
+              "required": ["from", "to", "events", "profiles", "queues", "conflicts", "merges"],
+              "properties": {
+                "from": { "$ref": "#/components/schemas/Time" }, "to": { "$ref": "#/components/schemas/Time" },
+                "events": {
+                  "type": "object",
+                  "required": ["received", "accepted", "rejected", "committed", "duplicates", "failed"],
+                  "properties": {
+                    "received": { "type": "integer" }, "accepted": { "type": "integer" }, "rejected": { "type": "object", "additionalProperties": { "type": "integer" } },
+                    "committed": { "type": "integer" }, "duplicates": { "type": "integer" }, "failed": { "type": "integer" }
+                  }
+                },
+                "profiles": { "type": "object", "required": ["total", "identified"], "properties": { "total": { "type": "integer" }, "identified": { "type": "integer" } } },
+                "queues": {
+                  "type": "array",
+                  "items": {
+                    "type": "object", "required": ["name", "messages", "poison"],
+                    "properties": { "name": { "type": "string" }, "messages": { "type": "integer" }, "oldestSeconds": { "type": "integer" }, "poison": { "type": "integer" } }
+                  }
+                },
+                "latencySeconds": { "type": "object", "required": ["p50", "p99"], "properties": { "p50": { "type": "number" }, "p99": { "type": "number" } } },
+                "conflicts": { "type": "integer" },
+                "merges": { "type": "integer" }
+              }
+            },
+            "Health": { "type": "object", "required": ["status"], "properties": { "status": { "const": "ok" } } },
+            "SourceInput": {
+              "type": "object",
+              "properties": {
+                "id": { "type": "string", "pattern": "^[a-z0-9][a-z0-9-]{0,62}$", "description": "That of the path." },
+                "name": { "type": "string", "maxLength": 200 },
+                "type": { "const": "http" },
+                "enabled": { "type": "boolean", "default": true },
+                "trust": { "enum": ["client", "server"], "default": "client", "description": "A client source never joins two profiles that each have a user id." },
+                "origins": { "type": ["array", "null"], "items": { "type": "string", "example": "https://shop.example" }, "description": "Pages that may send; any where none is listed." },
+                "rateLimit": {
+                  "type": ["object", "null"], "required": ["eventsPerSecond"],
+                  "properties": { "eventsPerSecond": { "type": "number", "exclusiveMinimum": 0, "maximum": 1000000 }, "scope": { "const": "instance" } }
+                },
+                "fieldRules": {
+                  "type": ["array", "null"],
+                  "items": { "type": "object", "required": ["path", "action"], "properties": { "path": { "type": "string", "example": "context.ip" }, "action": { "const": "drop" } } }
+                }
+              }
+            },
+            "Source": {
+              "allOf": [{ "$ref": "#/components/schemas/SourceInput" }],
+              "required": ["id", "name", "type", "enabled", "writeKeys"],
+              "properties": {
+                "writeKeys": {
+                  "type": "array",
+                  "items": { "type": "object", "required": ["prefix", "createdAt", "enabled"], "properties": { "prefix": { "type": "string" }, "createdAt": { "$ref": "#/components/schemas/Time" }, "enabled": { "type": "boolean" } } }
+                }
+              }
+            },
+            "SourceList": { "type": "object", "required": ["data"], "properties": { "data": { "type": "array", "items": { "$ref": "#/components/schemas/Source" } }, "next": { "type": "string" } } },
+            "WriteKey": { "type": "object", "required": ["writeKey"], "properties": { "writeKey": { "type": "string" } } },
+            "ApiKeyInput": {
+              "type": "object",
+              "required": ["name", "scopes"],
+              "properties": { "name": { "type": "string", "maxLength": 200 }, "scopes": { "type": "array", "minItems": 1, "items": { "enum": ["profiles:read", "stats:read", "admin"] } } }
+            },
+            "ApiKey": {
+              "allOf": [{ "$ref": "#/components/schemas/ApiKeyInput" }],
+              "required": ["id", "prefix", "createdAt"],
+              "properties": { "id": { "type": "string" }, "prefix": { "type": "string" }, "createdAt": { "$ref": "#/components/schemas/Time" } }
+            },
+            "NewApiKey": { "allOf": [{ "$ref": "#/components/schemas/ApiKey" }], "required": ["key"], "properties": { "key": { "type": "string" } } },
+            "ApiKeyList": { "type": "object", "required": ["data"], "properties": { "data": { "type": "array", "items": { "$ref": "#/components/schemas/ApiKey" } }, "next": { "type": "string" } } },
+            "Failure": {
+              "type": "object",
+              "required": ["id", "reason", "detail", "at"],
+              "properties": {
+                "id": { "type": "string" }, "sourceId": { "type": "string" }, "messageId": { "type": "string" },
+                "reason": { "enum": ["message-id-reused", "poisoned", "profile-full", "no-identity", "undecodable", "merge-failed"] },
+                "detail": { "type": "string" }, "at": { "$ref": "#/components/schemas/Time" }, "profileId": { "$ref": "#/components/schemas/ProfileId" },
+                "event": { "type": "object" }, "message": { "type": "string", "description": "In place of the event, where it could not be read." }, "historical": { "const": true }
+              }
+            },
+            "FailureList": { "type": "object", "required": ["data"], "properties": { "data": { "type": "array", "items": { "$ref": "#/components/schemas/Failure" } }, "next": { "type": "string" } } },
+            "Redrive": { "type": "object", "required": ["id"], "properties": { "sourceId": { "type": "string", "description": "Absent for messages that could not be read." }, "id": { "type": "string" } } }
+          }
+        }
+        """;
+}
