@@ -1,0 +1,44 @@
+using System.Diagnostics;
+using Cdp.Tests.Processing;
+using Xunit.Abstractions;
+
+namespace Cdp.Tests.Identity.Simulation;
+
+/// <summary>
+/// People who share devices and addresses, and values that are nobody's. Arrival order decides who gets what, so no partition is the right one; but
+/// the rules hold whatever happens, and what did happen is told by the decisions alone.
+/// </summary>
+public sealed class DirtyMixTests(ITestOutputHelper output)
+{
+    [Theory]
+    [InlineData(1_500, 1_500, 1)]
+    [InlineData(600, 20, 2)]
+    [InlineData(600, 4, 3)]
+    public async Task ProcessedByManyAtOnce_RulesHold(int people, int peopleAtOnce, int seed)
+    {
+        var started = Stopwatch.GetTimestamp();
+        var story = DirtyStory.Tell(people, seed);
+        var world = await World.CreateAsync(seed);
+        var crowd = new Crowd(world, seed);
+
+        await crowd.RunAsync(Crowd.Shuffled(story.Events, peopleAtOnce, story.Random));
+
+        var state = new StoredState(world.Store);
+        Assert.True(state.Broken(story.Events) is null, $"seed {seed}: {state.Broken(story.Events)}");
+        AssertUsersAreApart(story, state, seed);
+        output.WriteLine($"{people} people, {story.Events.Count} events, {state.Live.Count()} profiles, {state.Merged} merged, {crowd.Deliveries} deliveries, "
+            + $"{crowd.Retries} retries, {world.Store.Calls} storage calls, {Stopwatch.GetElapsedTime(started).TotalSeconds:F1} s");
+        output.WriteLine($"against the people: {PairScore.Of([.. story.Events.Select(e => (state.Timelines[e.MessageId], e.Person))])}");
+    }
+
+    /// <summary>Two people who each log in as themselves never share a profile.</summary>
+    private static void AssertUsersAreApart(Story story, StoredState state, int seed)
+    {
+        var logins = story.Events.Where(e => e.User is { } user && user == Person.UserId($"u{e.Person}"));
+        foreach (var profile in logins.GroupBy(e => state.Timelines[e.MessageId]))
+        {
+            var users = profile.Select(e => e.Person).Distinct().ToList();
+            Assert.True(users.Count == 1, $"seed {seed}: {profile.Key} has the logins of {string.Join(" and ", users)}");
+        }
+    }
+}
