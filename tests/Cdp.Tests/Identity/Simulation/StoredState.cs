@@ -2,6 +2,7 @@ using System.Text.Json;
 using Cdp.Identity;
 using Cdp.Profiles;
 using Cdp.Storage;
+using Cdp.Tests.Profiles;
 using Cdp.Tests.Storage;
 
 namespace Cdp.Tests.Identity.Simulation;
@@ -107,6 +108,15 @@ internal sealed class StoredState
     {
         var listed = Live.SelectMany(p => p.Identifiers).Select(i => i.Identifier).ToHashSet();
         return [.. index.Select(entry => entry.Identifier).Where(i => !listed.Contains(i))];
+    }
+
+    /// <summary>The profiles that have events, each as text, by id.</summary>
+    public SortedDictionary<string, string> Describe()
+    {
+        var described = new SortedDictionary<string, string>(StringComparer.Ordinal);
+        foreach (var timeline in Timelines.GroupBy(t => t.Value, t => t.Key))
+            described.Add(timeline.Key.Value, $"{ProfileDump.Of(documents[timeline.Key])}timeline {string.Join(' ', timeline.Order(StringComparer.Ordinal))}{Environment.NewLine}");
+        return described;
     }
 
     private ProfileId Follow(ProfileId id)
