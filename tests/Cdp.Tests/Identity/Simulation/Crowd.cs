@@ -18,6 +18,9 @@ internal sealed class Crowd(World world, int seed)
 
     private const int MostBatch = 40;
 
+    // Calls of the others, roughly.
+    private const uint LongPause = 300;
+
     private readonly ConcurrentQueue<(FakeMessage Message, int Due)> failed = new();
     private int collecting;
     private int deliveries;
@@ -56,10 +59,11 @@ internal sealed class Crowd(World world, int seed)
         }
     }
 
-    /// <summary>0 to 3 times, by the call's number.</summary>
+    /// <summary>Up to three times, by the call's number; now and then for so long that the others are done with whatever it was about.</summary>
     private async Task GiveWayAsync(StoreCall call)
     {
-        for (var times = ((uint)(call.Number + seed) * 2654435761u) >> 30; times > 0; times--)
+        var hash = (uint)(call.Number + seed) * 2654435761u;
+        for (var times = hash % 97 == 0 ? LongPause : hash >> 30; times > 0; times--)
             await Task.Yield();
     }
 
