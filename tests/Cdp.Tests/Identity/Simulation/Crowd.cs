@@ -31,7 +31,7 @@ internal sealed class Crowd(World world, int seed)
     public int Retries => retries;
 
     /// <summary>Sends events in this order and works until nothing is left.</summary>
-    public async Task RunAsync(IReadOnlyList<SimulatedEvent> events)
+    public async Task RunAsync(List<SimulatedEvent> events)
     {
         var bodies = new ConcurrentQueue<string>(Batches(events));
         collecting = Workers;
@@ -49,13 +49,13 @@ internal sealed class Crowd(World world, int seed)
     public static List<SimulatedEvent> Shuffled(IReadOnlyList<SimulatedEvent> events, int peopleAtOnce, Random random) =>
         [.. events.Concat(events.Where(_ => random.Next(10) == 0)).OrderBy(e => e.Person / peopleAtOnce).ThenBy(_ => random.Next())];
 
-    private IEnumerable<string> Batches(IReadOnlyList<SimulatedEvent> events)
+    private IEnumerable<string> Batches(List<SimulatedEvent> events)
     {
         var random = new Random(seed);
         for (int i = 0, size; i < events.Count; i += size)
         {
             size = Math.Min(random.Next(1, MostBatch + 1), events.Count - i);
-            yield return $$"""{"batch":[{{string.Join(',', events.Skip(i).Take(size).Select(e => e.Json))}}]}""";
+            yield return $$"""{"batch":[{{string.Join(',', events.GetRange(i, size).Select(e => e.Json))}}]}""";
         }
     }
 

@@ -42,6 +42,9 @@ internal static class DirtyStory
                 case 6:
                     ManyDevices(story, person);
                     break;
+                case 7:
+                    AliasOfSomebodyElse(story, person, next);
+                    break;
             }
         }
 
@@ -96,6 +99,12 @@ internal static class DirtyStory
     {
         if (person.User is { } user)
             story.Login(person, user + "x", person.AnyDevice(story.Random), person.AnyEmail(story.Random), person.Phone);
+    }
+
+    private static void AliasOfSomebodyElse(Story story, Person person, Person other)
+    {
+        if (person.User is { } user && other.User is { } previous)
+            story.Alias(person, user, previous);
     }
 
     private static void ManyDevices(Story story, Person person)

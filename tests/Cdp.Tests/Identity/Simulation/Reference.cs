@@ -11,6 +11,9 @@ namespace Cdp.Tests.Identity.Simulation;
 /// </summary>
 internal sealed class Reference(IReadOnlyList<SimulatedEvent> sent)
 {
+    private const int MostUserIds = 1;
+    private const int MostOfOthers = 5;
+
     private readonly Dictionary<string, SimulatedEvent> sent = sent.ToDictionary(e => e.MessageId, StringComparer.Ordinal);
     private readonly Dictionary<ProfileId, Node> live = [];
     private readonly Dictionary<ProfileId, ProfileId> gone = [];
@@ -77,7 +80,8 @@ internal sealed class Reference(IReadOnlyList<SimulatedEvent> sent)
 
     private void Take(ProfileId profile, TakenEvent taken)
     {
-        var usable = sent[taken.MessageId].Identifiers.Except(taken.Dropped).ToList();
+        // By value: the previous id of an alias may have been taken for a user id, and dropped as such.
+        var usable = sent[taken.MessageId].Identifiers.ExceptBy(taken.Dropped.Select(d => d.Value), i => i.Value).ToList();
         Check(usable.Count > 0, $"{taken.MessageId} has no identifier left");
         Check(Owner(usable[0]) == profile, $"{taken.MessageId} came to {profile}, and its {usable[0]} is {Owner(usable[0])}'s");
         var node = Find(profile);
@@ -124,7 +128,7 @@ internal sealed class Reference(IReadOnlyList<SimulatedEvent> sent)
         var node = Find(profile);
         var held = node.Identifiers.Concat(node.Reserved.Values.SelectMany(r => r)).Distinct().CountBy(i => i.Type);
         foreach (var (type, count) in held)
-            Check(count <= (type == IdentityRules.UserId ? 1 : 5), $"{profile} has {count} of {type}");
+            Check(count <= (type == IdentityRules.UserId ? MostUserIds : MostOfOthers), $"{profile} has {count} of {type}");
     }
 
     private Node Find(ProfileId profile)

@@ -32,7 +32,7 @@ internal sealed class StoredState
     /// <summary>The profile on whose timeline a message stands.</summary>
     public Dictionary<string, ProfileId> Timelines { get; } = new(StringComparer.Ordinal);
 
-    /// <summary>The first thing that is wrong whatever was sent; null where nothing is.</summary>
+    /// <summary>The first thing that is wrong, whatever the order of arrival was; null where nothing is.</summary>
     public string? Broken(IReadOnlyList<SimulatedEvent> sent) => BrokenRows() ?? BrokenTimelines(sent) ?? BrokenIdentifiers(sent);
 
     private string? BrokenRows()

@@ -7,7 +7,7 @@ namespace Cdp.Tests.Identity.Simulation;
 internal sealed class Story
 {
     private static readonly DateTimeOffset Start = new(2026, 2, 1, 0, 0, 0, TimeSpan.Zero);
-    private static readonly TimeSpan Span = TimeSpan.FromDays(28);
+    private const int Hours = 28 * 24;
 
     private readonly List<SimulatedEvent> events = [];
 
@@ -73,7 +73,8 @@ internal sealed class Story
     /// <summary>A till or a mailer knows neither user nor device.</summary>
     public void TillReceipt(Person person, string? email, string? phone) => Add(person, "identify", email: email, phone: phone);
 
-    public void Alias(Person person, string user, string device) => Add(person, "alias", user, previousId: device);
+    /// <param name="previous">Where nobody has it as a user id it is a device.</param>
+    public void Alias(Person person, string user, string previous) => Add(person, "alias", user, previousId: previous);
 
     /// <summary>An event with members that identify nobody, which real clients send; <paramref name="usable"/> is what remains.</summary>
     public void Placeholder(Person person, Identifier usable, string? userId, string? anonymousId, string? email) =>
@@ -102,8 +103,8 @@ internal sealed class Story
         {
             ["type"] = type,
             ["messageId"] = messageId,
-            // Whole seconds, so that some happen at the same time.
-            ["timestamp"] = Start.AddSeconds(Random.Next((int)Span.TotalSeconds)).ToString("O"),
+            // Full hours, so that some things happen at the same time.
+            ["timestamp"] = Start.AddHours(Random.Next(Hours)).ToString("O"),
         };
         Set(json, "userId", userId);
         Set(json, "anonymousId", anonymousId);
