@@ -254,14 +254,21 @@ public sealed class ProfileMerger(IRowStore rows, ProfileStore profiles, Identit
     /// </summary>
     private async Task<bool> AdoptAsync(Identifier identifier, ProfileId winner, Profile document, CancellationToken cancellation)
     {
-        if (IdentityPolicy.Violation(rules, document.AllIdentifiers().Append(identifier)) is not null
-            || await index.ReadAsync(identifier, cancellation) is not { } entry)
-        {
+        if (IdentityPolicy.Violation(rules, document.AllIdentifiers().Append(identifier)) is not null)
             return false;
+        for (var tries = 0; tries < MostTries; tries++)
+        {
+            if (await index.ReadAsync(identifier, cancellation) is not { } entry)
+                return false;
+            var (leadsTo, _, _) = await profiles.FollowAsync(entry.Profile, fresh: true, cancellation);
+            if (leadsTo != winner)
+                return false;
+            // Where somebody else adopts it at the same time this sighting is still to be noted.
+            if (await index.RepointAsync(entry, winner, remember: false, cancellation) is not null)
+                return true;
         }
 
-        var (leadsTo, _, _) = await profiles.FollowAsync(entry.Profile, fresh: true, cancellation);
-        return leadsTo == winner && await index.RepointAsync(entry, winner, remember: false, cancellation) is not null;
+        throw new ConflictException($"The entry of a {identifier.Type} changed {MostTries} times in a row after a merge into {winner}.");
     }
 
     /// <summary>One that this winner fenced. Another worker may be between steps 1 and 2 of a second merge into the same winner.</summary>
