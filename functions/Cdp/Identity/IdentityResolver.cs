@@ -12,6 +12,7 @@ namespace Cdp.Identity;
 /// <param name="Merges">Other profiles that the event shows to be the same person.</param>
 /// <param name="Past">Profiles whose markers have to be read too, for a retry may have been committed there.</param>
 /// <param name="IsNew">The profile was made up for this event: nobody has written its document, unless they met one of the claims just now.</param>
+/// <param name="Routed">By an identifier that links nobody: the event has no other.</param>
 /// <param name="Verified">Nothing came from a cache: an identifier that the document does not list is a claim of ours, not a stale entry.</param>
 public sealed record Resolution(
     ProfileId Profile,
@@ -20,7 +21,8 @@ public sealed record Resolution(
     IReadOnlyList<MergeRequest> Merges,
     IReadOnlyList<ProfileId> Past,
     bool Verified,
-    bool IsNew = false)
+    bool IsNew = false,
+    bool Routed = false)
 {
     /// <summary>The event has to wait for earlier ones of its group, which are resolved but not committed.</summary>
     public static readonly Resolution Later = new(default, [], [], [], [], Verified: false);
@@ -71,7 +73,8 @@ public sealed class IdentityResolver(
             if (AllLeadTo(linkingEntries) is { } only && !anew && aside.Count == 0)
                 return new Resolution(only, linking, [], [], PastOf(linkingEntries), Verified: false);
 
-            var holders = await HoldersAsync(linkingEntries, anew, cancellation);
+            if (await HoldersAsync(linkingEntries, anew, cancellation) is not { } holders)
+                continue;
             var attempt = new Attempt(e, linking, linkingEntries, holders, [.. aside.Select(entry => LeftAside(entry, e))], scope, aside);
             if (MustWait(attempt))
                 return Resolution.Later;
@@ -181,7 +184,7 @@ public sealed class IdentityResolver(
 
     private IdentityDecision LeftAside(IdentityEntry entry, Event e) => new(
         Instant.Now(time), e.MessageId, entry.Identifier, DecisionAction.Dropped,
-        entry.Identifier.Type + (entry.State == LinkState.Quarantined ? ".quarantined" : ".detached"));
+        entry.Identifier.Type + (entry.State == LinkState.Quarantined ? IdentityDecision.Quarantined : IdentityDecision.Detached));
 
     /// <summary>An event with nothing that links goes where the strongest of its identifiers leads, and shows nothing more.</summary>
     private async Task<Resolution> RouteAsync(List<IdentityEntry> aside, bool fresh, CancellationToken cancellation)
@@ -190,7 +193,7 @@ public sealed class IdentityResolver(
         var (id, profile, _) = await profiles.FollowAsync(strongest.Profile, strongest.Identifier, fresh, cancellation);
         var listed = strongest.Owned && profile?.FindReleased(strongest.Identifier) is null;
         var elsewhere = new HashSet<ProfileId>(aside.SelectMany(entry => entry.Elsewhere.Append(entry.Profile)));
-        return new Resolution(id, listed ? [strongest.Identifier] : [], [], [], [.. elsewhere], Verified: true);
+        return new Resolution(id, listed ? [strongest.Identifier] : [], [], [], [.. elsewhere], Verified: true, Routed: true);
     }
 
     /// <summary>
@@ -315,7 +318,8 @@ public sealed class IdentityResolver(
         return first;
     }
 
-    private async ValueTask<Holder?[]> HoldersAsync(IdentityEntry?[] entries, bool fresh, CancellationToken cancellation)
+    /// <summary>Null where an entry turned out to be stale in more than where it leads: look again.</summary>
+    private async ValueTask<Holder?[]?> HoldersAsync(IdentityEntry?[] entries, bool fresh, CancellationToken cancellation)
     {
         var holders = new Holder?[entries.Length];
         for (var i = 0; i < entries.Length; i++)
@@ -332,6 +336,8 @@ public sealed class IdentityResolver(
                     continue;
                 }
 
+                if (now.State != LinkState.Linking)
+                    return null;
                 entries[i] = now;
                 (id, profile, _) = await profiles.FollowAsync(now.Profile, now.Identifier, fresh: true, cancellation);
             }

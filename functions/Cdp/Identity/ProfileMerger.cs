@@ -117,10 +117,12 @@ public sealed class ProfileMerger(
             {
                 if (absorption is not null)
                     winner.Document.Absorbing.Remove(absorption);
-                var rejected = firstWins
-                    ? IdentityPolicy.IsRejected(winner.Document, loser.Document, request.Brought, request.Seen)
-                    : IdentityPolicy.IsRejected(winner.Document, loser.Document, request.Seen, request.Brought);
-                var rule = rejected ? "link.rejected" : IdentityPolicy.MergeViolation(rules, winner.Document, loser.Document, request.At);
+                var (brought, seen) = (StillLinking(request.Brought, first), StillLinking(request.Seen, second));
+                var rule = brought is [] && request.Brought.Count > 0 || seen is [] && request.Seen.Count > 0
+                    ? "link.detached"
+                    : IdentityPolicy.IsRejected(winner.Document, loser.Document, brought, seen)
+                        ? "link.rejected"
+                        : IdentityPolicy.MergeViolation(rules, winner.Document, loser.Document, request.At);
                 if (rule is not null)
                 {
                     if (!await RefuseAsync(request, winner, absorption, rule, cancellation))
@@ -140,6 +142,10 @@ public sealed class ProfileMerger(
 
         throw new ConflictException($"The profiles of merge {request.MergeId} changed {MostTries} times in a row.");
     }
+
+    /// <summary>Without those that were taken out of linking since the message was resolved.</summary>
+    private static List<Identifier> StillLinking(IReadOnlyList<Identifier> identifiers, Profile? profile) =>
+        [.. identifiers.Where(i => profile is null || (!profile.IsQuarantined(i) && profile.FindReleased(i) is not { To: null }))];
 
     private static bool WasUndone(Profile? profile, MergeRequest request) =>
         profile?.Merges.Exists(m => m.Id == request.MergeId && m.State == MergeState.Undone) == true;
@@ -306,14 +312,21 @@ public sealed class ProfileMerger(
         var holdings = new Holdings(rules, at);
         holdings.Add(document);
         holdings.Add([identifier]);
-        if (holdings.Violation is not null || document.FindReleased(identifier) is not null
-            || await index.ReadAsync(identifier, cancellation) is not { State: LinkState.Linking } entry)
-        {
+        if (holdings.Violation is not null || document.FindReleased(identifier) is not null)
             return false;
+        for (var tries = 0; tries < MostTries; tries++)
+        {
+            if (await index.ReadAsync(identifier, cancellation) is not { State: LinkState.Linking } entry)
+                return false;
+            var (leadsTo, _, _) = await profiles.FollowAsync(entry.Profile, fresh: true, cancellation);
+            if (leadsTo != winner)
+                return false;
+            // Where somebody else adopts it at the same time this sighting is still to be noted.
+            if (await index.RepointAsync(entry, winner, remember: false, cancellation) is not null)
+                return true;
         }
 
-        var (leadsTo, _, _) = await profiles.FollowAsync(entry.Profile, fresh: true, cancellation);
-        return leadsTo == winner && await index.RepointAsync(entry, winner, remember: false, cancellation) is not null;
+        throw new ConflictException($"The entry of a {identifier.Type} changed {MostTries} times in a row after a merge into {winner}.");
     }
 
     /// <summary>One that this winner fenced. Another worker may be between steps 1 and 2 of a second merge into the same winner.</summary>

@@ -165,6 +165,8 @@ public sealed class ProfileCommitter(
         var unlisted = false;
         foreach (var identifier in resolution.Identifiers)
         {
+            if (document.IsQuarantined(identifier) && !resolution.Routed)
+                return false;
             if (document.Owns(identifier))
                 continue;
             // Given away since, by an unmerge or because two people use it: what the resolver saw is old.

@@ -84,6 +84,17 @@ public sealed class Profile(ProfileId id)
         return false;
     }
 
+    public bool IsQuarantined(Identifier identifier)
+    {
+        foreach (var owned in Identifiers)
+        {
+            if (owned.Quarantined && owned.Identifier == identifier)
+                return true;
+        }
+
+        return false;
+    }
+
     public ReleasedIdentifier? FindReleased(Identifier identifier)
     {
         foreach (var released in Released)
@@ -184,10 +195,10 @@ public sealed class Profile(ProfileId id)
             Set(name, trait);
     }
 
-    /// <summary>Notes a decision; where the same was decided about the identifier before, the first one stands for all.</summary>
+    /// <summary>Notes a decision. That an identifier which links nobody was left aside is noted once: it is the same with each of its events.</summary>
     public void Record(IdentityDecision decision)
     {
-        if (Decisions.Exists(d => d.Identifier == decision.Identifier && d.Action == decision.Action && d.Rule == decision.Rule))
+        if (Decisions.Exists(d => d == decision || (d.LeftAside && d.Identifier == decision.Identifier && d.Rule == decision.Rule)))
             return;
         Decisions.Add(decision);
         if (Decisions.Count > MostDecisions)

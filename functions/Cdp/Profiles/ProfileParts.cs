@@ -109,7 +109,14 @@ public sealed record MergeRecord(
 /// <summary>A decision of the identity rules against an identifier of an event, as <c>/identities</c> shows it.</summary>
 /// <param name="Action">One of <see cref="DecisionAction"/>.</param>
 /// <param name="Rule">The rule that decided, such as <c>user_id.limit</c>.</param>
-public sealed record IdentityDecision(Instant At, string MessageId, Identifier Identifier, string Action, string Rule);
+public sealed record IdentityDecision(Instant At, string MessageId, Identifier Identifier, string Action, string Rule)
+{
+    public const string Detached = ".detached";
+    public const string Quarantined = ".quarantined";
+
+    /// <summary>Decided by what became of the identifier before, not by this message.</summary>
+    public bool LeftAside => Rule.EndsWith(Detached, StringComparison.Ordinal) || Rule.EndsWith(Quarantined, StringComparison.Ordinal);
+}
 
 /// <summary>What <see cref="IdentityDecision.Action"/> says, on the wire.</summary>
 public static class DecisionAction

@@ -19,7 +19,7 @@ public sealed class FakeStore(TimeProvider? time = null) : IRowStore, IMessageQu
 
     private readonly Lock gate = new();
     private readonly Dictionary<(TableName Table, string Partition), SortedSet<StoredRow>> partitions = [];
-    private readonly Dictionary<QueueName, List<FakeMessage>> queues = [];
+    private readonly Dictionary<QueueName, MessageQueue> queues = [];
     private readonly Dictionary<ContainerName, SortedDictionary<string, StoredBlob>> containers = [];
     private readonly TimeProvider time = time ?? TimeProvider.System;
     private int calls;
@@ -31,6 +31,11 @@ public sealed class FakeStore(TimeProvider? time = null) : IRowStore, IMessageQu
 
     /// <summary>Awaited after each call took effect, before its caller gets the answer.</summary>
     public Func<StoreCall, Task>? After { get; set; }
+
+    /// <summary>
+    /// Told each transaction that took effect, under the lock and so in their true order, which <see cref="After"/> does not know. It must not call the store.
+    /// </summary>
+    public Action<TableName, IReadOnlyList<RowWrite>>? Committed { get; set; }
 
     /// <summary>Calls so far.</summary>
     public int Calls => Volatile.Read(ref calls);
@@ -55,7 +60,7 @@ public sealed class FakeStore(TimeProvider? time = null) : IRowStore, IMessageQu
     public IReadOnlyList<FakeMessage> Messages(QueueName queue)
     {
         lock (gate)
-            return [.. Queue(queue)];
+            return [.. Queue(queue).All.Values];
     }
 
     /// <summary>Takes the oldest visible message, which becomes invisible; null where none is. Delays do not hide a message.</summary>
@@ -63,10 +68,10 @@ public sealed class FakeStore(TimeProvider? time = null) : IRowStore, IMessageQu
     {
         lock (gate)
         {
-            var message = Queue(queue).Find(static message => message.Visible);
-            if (message is null)
+            if (Queue(queue).Visible is not { Count: > 0 } visible)
                 return null;
-            message.Visible = false;
+            var message = Queue(queue).All[visible.Min];
+            visible.Remove(message.Number);
             message.DequeueCount++;
             return message;
         }
@@ -76,14 +81,20 @@ public sealed class FakeStore(TimeProvider? time = null) : IRowStore, IMessageQu
     public void Delete(FakeMessage message)
     {
         lock (gate)
-            Queue(message.Queue).Remove(message);
+        {
+            Queue(message.Queue).All.Remove(message.Number);
+            Queue(message.Queue).Visible.Remove(message.Number);
+        }
     }
 
     /// <summary>The message becomes visible again, as after its visibility time-out; also for a second worker while the first still works on it.</summary>
     public void Release(FakeMessage message)
     {
         lock (gate)
-            message.Visible = true;
+        {
+            if (Queue(message.Queue).All.ContainsKey(message.Number))
+                Queue(message.Queue).Visible.Add(message.Number);
+        }
     }
 
     public IReadOnlyDictionary<string, byte[]> Blobs(ContainerName container)
@@ -130,7 +141,7 @@ public sealed class FakeStore(TimeProvider? time = null) : IRowStore, IMessageQu
             table.ToString(),
             partition,
             [.. writes.Select(static write => write.Key)],
-            () => Commit(Rows(table, partition), writes),
+            () => Commit(table, Rows(table, partition), writes),
             cancellation);
     }
 
@@ -147,8 +158,9 @@ public sealed class FakeStore(TimeProvider? time = null) : IRowStore, IMessageQu
             [],
             () =>
             {
-                var message = new FakeMessage(queue, $"m{++messages}", body, delay, time.GetUtcNow());
-                Queue(queue).Add(message);
+                var message = new FakeMessage(queue, ++messages, body, delay, time.GetUtcNow());
+                Queue(queue).All.Add(message.Number, message);
+                Queue(queue).Visible.Add(message.Number);
                 return message;
             },
             cancellation);
@@ -160,7 +172,8 @@ public sealed class FakeStore(TimeProvider? time = null) : IRowStore, IMessageQu
             queue.ToString(),
             "",
             [],
-            () => new QueueBacklog(Queue(queue).Count, Queue(queue).Find(static message => message.Visible)?.InsertedOn),
+            () => new QueueBacklog(
+                Queue(queue).All.Count, Queue(queue).Visible is { Count: > 0 } visible ? Queue(queue).All[visible.Min].InsertedOn : null),
             cancellation);
 
     public Task PutAsync(ContainerName container, string name, ReadOnlyMemory<byte> data, CancellationToken cancellation) =>
@@ -212,7 +225,7 @@ public sealed class FakeStore(TimeProvider? time = null) : IRowStore, IMessageQu
         return result;
     }
 
-    private CommitResult Commit(SortedSet<StoredRow> rows, IReadOnlyList<RowWrite> writes)
+    private CommitResult Commit(TableName table, SortedSet<StoredRow> rows, IReadOnlyList<RowWrite> writes)
     {
         for (var i = 0; i < writes.Count; i++)
         {
@@ -230,16 +243,20 @@ public sealed class FakeStore(TimeProvider? time = null) : IRowStore, IMessageQu
         }
 
         var versions = new string?[writes.Count];
+        var written = new RowWrite[writes.Count];
         for (var i = 0; i < writes.Count; i++)
         {
+            // Copied: the caller may use its buffer again.
+            var data = writes[i].Data.ToArray();
+            written[i] = writes[i] with { Data = data };
             rows.Remove(new StoredRow(writes[i].Key));
             if (writes[i].Kind == RowWriteKind.Delete)
                 continue;
             versions[i] = $"W/\"{++version}\"";
-            // Copied: the caller may use its buffer again.
-            rows.Add(new StoredRow(writes[i].Key, versions[i]!, writes[i].Data.ToArray()));
+            rows.Add(new StoredRow(writes[i].Key, versions[i]!, data));
         }
 
+        Committed?.Invoke(table, written);
         return CommitResult.Done(versions);
     }
 
@@ -307,11 +324,11 @@ public sealed class FakeStore(TimeProvider? time = null) : IRowStore, IMessageQu
         return rows;
     }
 
-    private List<FakeMessage> Queue(QueueName queue)
+    private MessageQueue Queue(QueueName queue)
     {
-        if (!queues.TryGetValue(queue, out var list))
-            queues.Add(queue, list = []);
-        return list;
+        if (!queues.TryGetValue(queue, out var messages))
+            queues.Add(queue, messages = new MessageQueue());
+        return messages;
     }
 
     private SortedDictionary<string, StoredBlob> Container(ContainerName container)
@@ -326,6 +343,14 @@ public sealed class FakeStore(TimeProvider? time = null) : IRowStore, IMessageQu
         public byte[] Data => Content ?? [];
 
         public Row ToRow(string partition) => new(partition, Key, Version, Data);
+    }
+
+    /// <summary>Messages by number, and the numbers of those that wait: a queue of thousands is worked off in no more than their logarithm each.</summary>
+    private sealed class MessageQueue
+    {
+        public SortedDictionary<int, FakeMessage> All { get; } = [];
+
+        public SortedSet<int> Visible { get; } = [];
     }
 
     private sealed record StoredBlob(bool IsLog, List<byte> Data);
@@ -345,10 +370,8 @@ public sealed record FakeRow(TableName Table, string Partition, string Key, byte
 
 /// <summary>A message in a <see cref="FakeStore"/>.</summary>
 /// <param name="Delay">As it was sent, for the test to look at.</param>
-public sealed record FakeMessage(QueueName Queue, string Id, string Body, TimeSpan? Delay, DateTimeOffset InsertedOn)
+public sealed record FakeMessage(QueueName Queue, int Number, string Body, TimeSpan? Delay, DateTimeOffset InsertedOn)
 {
     /// <summary>How often it was received, this time included.</summary>
     public int DequeueCount { get; set; }
-
-    public bool Visible { get; set; } = true;
 }

@@ -99,6 +99,20 @@ public sealed class FakeStoreTests
     }
 
     [Fact]
+    public async Task Committed_IsToldWhatTookEffect_AndNothingElse()
+    {
+        var told = new List<string>();
+        store.Committed = (table, writes) => told.Add($"{table} {string.Join(' ', writes.Select(w => $"{w.Kind} {w.Key}"))}");
+
+        await store.CommitAsync(TableName.Profiles, "s1", [RowWrite.Insert("a", default), RowWrite.Insert("b", default)], default);
+        await store.CommitAsync(TableName.Profiles, "s1", [RowWrite.Insert("a", default)], default);
+        await store.CommitAsync(TableName.Config, "s1", [RowWrite.Delete("a")], default);
+        await store.CommitAsync(TableName.Profiles, "s1", [RowWrite.Delete("a")], default);
+
+        Assert.Equal(["Profiles Insert a Insert b", "Profiles Delete a"], told);
+    }
+
+    [Fact]
     public async Task Message_IsReceivedAgain_AfterRelease_UntilDeleted()
     {
         await store.SendAsync(QueueName.Events, "x", TimeSpan.FromSeconds(30), default);
@@ -109,7 +123,7 @@ public sealed class FakeStoreTests
         var second = store.Receive(QueueName.Events)!;
         store.Delete(second);
 
-        Assert.Equal((first.Id, 2, TimeSpan.FromSeconds(30)), (second.Id, second.DequeueCount, second.Delay!.Value));
+        Assert.Equal((first.Number, 2, TimeSpan.FromSeconds(30)), (second.Number, second.DequeueCount, second.Delay!.Value));
         Assert.Empty(store.Messages(QueueName.Events));
     }
 
