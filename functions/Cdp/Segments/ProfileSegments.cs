@@ -90,9 +90,15 @@ public sealed class ProfileSegments
     /// <exception cref="InvalidOperationException"><see cref="NeedsNewerDefinitions"/></exception>
     public void Apply(Event e)
     {
+        session.Add(e);
+        Fold(e);
+    }
+
+    /// <summary>The same for events that are on the timeline already.</summary>
+    internal void Fold(Event e)
+    {
         RefuseIfOutdated();
         watermark = Math.Max(watermark, e.Timestamp.Milliseconds);
-        session.Add(e);
         if (definitions.PlanFor(e) is { } plan)
             Apply(e, plan);
         if (definitions.HasTraitConditions && e.Type is EventType.Identify or EventType.Group)
@@ -164,10 +170,7 @@ public sealed class ProfileSegments
     {
         var folded = New(definitions);
         await foreach (var e in timeline.ReadAsync(null, cancellation))
-        {
-            folded.Apply(e);
-            folded.session.Clear();
-        }
+            folded.Fold(e);
 
         folded.touched.Clear();
         foreach (var entry in earlier?.entries ?? [])
@@ -232,13 +235,34 @@ public sealed class ProfileSegments
             entries[index].IsChanged = true;
     }
 
+    /// <summary>The features that an event counts for.</summary>
+    internal void Matching(Event e, HashSet<Feature> matching)
+    {
+        matching.Clear();
+        if (definitions.PlanFor(e) is not { } plan)
+            return;
+        plan.Paths.Read(e, found);
+        foreach (var entry in plan.Entries)
+        {
+            if (entry.Feature.Includes(e.Timestamp) && entry.Concerns(e, found))
+                matching.Add(entry.Feature);
+        }
+    }
+
+    internal EvaluationContext Context(Instant now, IProfileTraits traits, Instant? oldestQueued)
+    {
+        var grace = (long)definitions.Limits.Grace.TotalMilliseconds;
+        var hasBacklog = oldestQueued is { } oldest && now.Milliseconds - oldest.Milliseconds > grace;
+        return new EvaluationContext(this, traits, Math.Max(now.Milliseconds, watermark), hasBacklog, grace);
+    }
+
     private void Apply(Event e, EventPlan plan)
     {
         plan.Paths.Read(e, found);
         foreach (var entry in plan.Entries)
         {
             var feature = entry.Feature;
-            if (feature.Epoch > CompleteEpoch || entry.On?.Contains(e.Timestamp) == false || entry.Filter?.Holds(found) == false)
+            if (feature.Epoch > CompleteEpoch || !entry.Concerns(e, found))
                 continue;
             feature.Apply(Modify(feature).State!, entry.Role, e, entry.Slot < 0 ? null : found.Values[entry.Slot]);
             foreach (var definition in feature.Definitions)
@@ -356,16 +380,9 @@ public sealed class ProfileSegments
         plan.Paths.Read(e, found);
         foreach (var entry in plan.Entries)
         {
-            if (states.TryGetValue(entry.Feature, out var state) && entry.On?.Contains(e.Timestamp) != false && entry.Filter?.Holds(found) != false)
+            if (states.TryGetValue(entry.Feature, out var state) && entry.Concerns(e, found))
                 entry.Feature.Apply(state, entry.Role, e, entry.Slot < 0 ? null : found.Values[entry.Slot]);
         }
-    }
-
-    private EvaluationContext Context(Instant now, IProfileTraits traits, Instant? oldestQueued)
-    {
-        var grace = (long)definitions.Limits.Grace.TotalMilliseconds;
-        var hasBacklog = oldestQueued is { } oldest && now.Milliseconds - oldest.Milliseconds > grace;
-        return new EvaluationContext(this, traits, Math.Max(now.Milliseconds, watermark), hasBacklog, grace);
     }
 
     private void TouchTraits(ReadOnlyMemory<byte> traits, bool ofGroup)

@@ -75,8 +75,8 @@ internal abstract class LeafNode(string path, string text) : Node(path)
     /// <summary>What was compared, as JSON; null where there is nothing to show.</summary>
     public virtual string? Value(EvaluationContext context) => null;
 
-    /// <summary>The feature whose events are shown, and the time after which they matter.</summary>
-    public virtual (Feature Feature, long? After)? Shown(long now) => null;
+    /// <summary>The feature whose events are shown; null where the condition is not about events.</summary>
+    public virtual Feature? Feature => null;
 }
 
 internal sealed class TraitNode(string path, string text, string name, bool ofGroup, PathTrie rest, ValueTest test) : LeafNode(path, text)
@@ -118,7 +118,7 @@ internal sealed class MeasureNode(string path, string text, Measure measure, Val
 
     public override string? Value(EvaluationContext context) => measure.Read(context.Find(measure.Feature), context.Now, out _)?.ToJson();
 
-    public override (Feature Feature, long? After)? Shown(long now) => (measure.Feature, measure.Feature.NeededAfter(now));
+    public override Feature? Feature => measure.Feature;
 }
 
 /// <summary>Whether the first or last matching event is inside the window.</summary>
@@ -134,7 +134,7 @@ internal sealed class EndNode(string path, string text, EndFeature feature, Time
     public override string? Value(EvaluationContext context) =>
         context.Find(feature) is EndState { Key: { } key } ? JsonScalar.Of(new Events.Instant(key.Time).ToString()).ToJson() : null;
 
-    public override (Feature Feature, long? After)? Shown(long now) => (feature, null);
+    public override Feature? Feature => feature;
 }
 
 internal sealed class SequenceNode(string path, string text, SequenceFeature feature, Duration? expires) : LeafNode(path, text)
@@ -156,7 +156,7 @@ internal sealed class SequenceNode(string path, string text, SequenceFeature fea
     public override string? Value(EvaluationContext context) =>
         context.Find(feature) is SequenceState state && state.LatestEnd() is { } end ? JsonScalar.Of(new Events.Instant(end).ToString()).ToJson() : null;
 
-    public override (Feature Feature, long? After)? Shown(long now) => (feature, null);
+    public override Feature? Feature => feature;
 }
 
 internal sealed class AbsenceNode(string path, string text, AbsenceFeature feature, Duration within, Duration? expires) : LeafNode(path, text)
@@ -197,7 +197,7 @@ internal sealed class AbsenceNode(string path, string text, AbsenceFeature featu
         return new Outcome(null, Outcome.Never);
     }
 
-    public override (Feature Feature, long? After)? Shown(long now) => (feature, feature.NeededAfter(now));
+    public override Feature? Feature => feature;
 }
 
 internal sealed class ReferenceNode(string path, string text, string segment) : LeafNode(path, text)

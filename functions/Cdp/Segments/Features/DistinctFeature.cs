@@ -17,7 +17,7 @@ internal sealed class DistinctFeature(string key, TimeWindow? window, int capaci
 
     public override void Apply(FeatureState state, int role, Event e, List<FoundValue>? values)
     {
-        if (window is { Within: null } && !window.ContainsFixed(e.Timestamp))
+        if (!Includes(e.Timestamp))
             return;
         foreach (var value in values!)
         {
@@ -25,6 +25,8 @@ internal sealed class DistinctFeature(string key, TimeWindow? window, int capaci
                 ((DistinctState)state).Add(value.Value.Hash(), e.Timestamp.Milliseconds);
         }
     }
+
+    public override bool Includes(Instant at) => window is not { Within: null } || window.ContainsFixed(at);
 
     public override long? NeededAfter(long now) => now - within?.Milliseconds;
 }

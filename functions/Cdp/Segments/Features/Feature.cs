@@ -34,6 +34,9 @@ internal abstract class Feature(string key)
     /// <summary>The time after which events are needed to answer at an instant; null for all of them.</summary>
     public virtual long? NeededAfter(long now) => null;
 
+    /// <summary>False for events that match but lie outside a fixed time.</summary>
+    public virtual bool Includes(Instant at) => true;
+
     /// <summary>While definitions are compiled: the epoch of one that needs it.</summary>
     public void NeededSince(long epoch) => Epoch = Math.Min(Epoch, epoch);
 

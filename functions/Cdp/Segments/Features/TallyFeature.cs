@@ -9,9 +9,11 @@ internal sealed class TallyFeature(string key, TimeWindow? between, bool ofNumbe
 {
     public override FeatureState NewState(bool unlimited) => new TallyState();
 
+    public override bool Includes(Instant at) => between?.ContainsFixed(at) != false;
+
     public override void Apply(FeatureState state, int role, Event e, List<FoundValue>? values)
     {
-        if (between?.ContainsFixed(e.Timestamp) == false)
+        if (!Includes(e.Timestamp))
             return;
         var tally = (TallyState)state;
         if (!ofNumbers)
