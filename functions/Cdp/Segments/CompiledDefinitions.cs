@@ -32,6 +32,8 @@ public sealed class CompiledDefinitions
         Epoch = epoch;
         Limits = limits;
         Definitions = definitions;
+        foreach (var definition in definitions)
+            NewestDefinition = Math.Max(NewestDefinition, definition.Epoch);
         this.features = features.ToFrozenDictionary(f => f.Id);
         this.byName = byName.ToFrozenDictionary(StringComparer.Ordinal);
         this.byType = byType;
@@ -45,6 +47,8 @@ public sealed class CompiledDefinitions
     public SegmentLimits Limits { get; }
 
     internal IReadOnlyList<CompiledDefinition> Definitions { get; }
+
+    internal long NewestDefinition { get; } = long.MinValue;
 
     internal bool HasTraitConditions => byTrait.Count + byGroupTrait.Count > 0;
 
@@ -68,12 +72,59 @@ public sealed class CompiledDefinitions
         (ofGroup ? byGroupTrait : byTrait).GetAlternateLookup<ReadOnlySpan<char>>().TryGetValue(name, out var definitions) ? definitions : null;
 }
 
-/// <summary>What is done with events of one name: the paths to look up, and the features they may concern.</summary>
+/// <summary>
+/// What is done with events of one name: the paths to look up, and the features they may concern. Those that ask for one value somewhere (a category, a page) are
+/// found by it, so that a hundred definitions about one event cost what the few cost that are about this one.
+/// </summary>
 internal sealed class EventPlan
 {
+    private readonly List<PlanEntry> unconditional = [];
+    private readonly Dictionary<(int Slot, JsonScalar Value), List<PlanEntry>> byValue = [];
+    private readonly List<int> slots = [];
+
     public PathTrie Paths { get; } = new(ofEvents: true);
 
-    public List<PlanEntry> Entries { get; } = [];
+    public void Add(PlanEntry entry)
+    {
+        if (entry.Filter?.Required is not { } required)
+        {
+            unconditional.Add(entry);
+            return;
+        }
+
+        if (!slots.Contains(required.Slot))
+            slots.Add(required.Slot);
+        if (!byValue.TryGetValue(required, out var entries))
+            byValue[required] = entries = [];
+        entries.Add(entry);
+    }
+
+    /// <summary>The entries that an event concerns, each once.</summary>
+    public void Find(Event e, FoundValues found, List<PlanEntry> concerned)
+    {
+        concerned.Clear();
+        Paths.Read(e, found);
+        AddConcerned(unconditional, e, found, concerned);
+        foreach (var slot in slots)
+        {
+            var values = found.Values[slot];
+            for (var i = 0; i < values.Count; i++)
+            {
+                // A list may hold a value twice.
+                if (byValue.TryGetValue((slot, values[i].Value), out var entries) && values.FindIndex(v => v.Value == values[i].Value) == i)
+                    AddConcerned(entries, e, found, concerned);
+            }
+        }
+    }
+
+    private static void AddConcerned(List<PlanEntry> entries, Event e, FoundValues found, List<PlanEntry> concerned)
+    {
+        foreach (var entry in entries)
+        {
+            if (entry.Concerns(e, found))
+                concerned.Add(entry);
+        }
+    }
 }
 
 /// <param name="Slot">Where the values at the feature's path are; negative where it has none.</param>

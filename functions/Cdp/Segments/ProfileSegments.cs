@@ -30,6 +30,7 @@ public sealed class ProfileSegments
     private readonly List<Entry> entries = [];
     private readonly List<Event> session = [];
     private readonly FoundValues found = new();
+    private readonly List<PlanEntry> concerned = [];
     private readonly HashSet<int> touched = [];
     private long seenEpoch;
     private long watermark = long.MinValue;
@@ -49,7 +50,7 @@ public sealed class ProfileSegments
     public bool NeedsNewerDefinitions => seenEpoch > definitions.Epoch;
 
     /// <summary>Every definition has seen all events.</summary>
-    public bool IsComplete => definitions.Definitions.All(d => d.Epoch <= CompleteEpoch);
+    public bool IsComplete => CompleteEpoch >= definitions.NewestDefinition;
 
     /// <summary>The state of a profile without events: all definitions are complete from here on.</summary>
     public static ProfileSegments New(CompiledDefinitions definitions) =>
@@ -241,10 +242,10 @@ public sealed class ProfileSegments
         matching.Clear();
         if (definitions.PlanFor(e) is not { } plan)
             return;
-        plan.Paths.Read(e, found);
-        foreach (var entry in plan.Entries)
+        plan.Find(e, found, concerned);
+        foreach (var entry in concerned)
         {
-            if (entry.Feature.Includes(e.Timestamp) && entry.Concerns(e, found))
+            if (entry.Feature.Includes(e.Timestamp))
                 matching.Add(entry.Feature);
         }
     }
@@ -258,11 +259,11 @@ public sealed class ProfileSegments
 
     private void Apply(Event e, EventPlan plan)
     {
-        plan.Paths.Read(e, found);
-        foreach (var entry in plan.Entries)
+        plan.Find(e, found, concerned);
+        foreach (var entry in concerned)
         {
             var feature = entry.Feature;
-            if (feature.Epoch > CompleteEpoch || !entry.Concerns(e, found))
+            if (feature.Epoch > CompleteEpoch)
                 continue;
             feature.Apply(Modify(feature).State!, entry.Role, e, entry.Slot < 0 ? null : found.Values[entry.Slot]);
             foreach (var definition in feature.Definitions)
@@ -377,10 +378,10 @@ public sealed class ProfileSegments
     {
         if (definitions.PlanFor(e) is not { } plan)
             return;
-        plan.Paths.Read(e, found);
-        foreach (var entry in plan.Entries)
+        plan.Find(e, found, concerned);
+        foreach (var entry in concerned)
         {
-            if (states.TryGetValue(entry.Feature, out var state) && entry.Concerns(e, found))
+            if (states.TryGetValue(entry.Feature, out var state))
                 entry.Feature.Apply(state, entry.Role, e, entry.Slot < 0 ? null : found.Values[entry.Slot]);
         }
     }

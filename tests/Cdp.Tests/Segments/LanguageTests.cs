@@ -112,6 +112,10 @@ public sealed class LanguageTests
     }
 
     [Fact]
+    public void Count_EventWhoseListHoldsTheValueTwice_CountsOnce() =>
+        Assert.True(new Story("""{"event":"A","where":{"properties.tags":{"eq":"a"}},"count":{"eq":1}}""").Then("A", properties: """{"tags":["a","a"]}""").Member());
+
+    [Fact]
     public void Aggregates_TakeJsonNumbersOnly_AndAreNullWithoutAny()
     {
         var none = new Story("""{"event":"A","sum":{"properties.n":{"eq":0}}}""", """{"event":"A","avg":{"properties.n":{"ne":5}}}""", """{"event":"A","min":{"properties.n":{"lte":5}}}""")

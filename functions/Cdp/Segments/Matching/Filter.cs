@@ -20,6 +20,24 @@ internal sealed class Filter
 
     public bool IsNegative { get; }
 
+    /// <summary>A value that has to be among those of a path, or nothing holds; null where there is no such one.</summary>
+    public (int Slot, JsonScalar Value)? Required
+    {
+        get
+        {
+            foreach (var (slot, test) in values)
+            {
+                foreach (var comparison in test.Comparisons)
+                {
+                    if (comparison.Operator == Operator.Eq)
+                        return (slot, comparison.Operand);
+                }
+            }
+
+            return null;
+        }
+    }
+
     /// <param name="paths">Takes up the paths of the filters.</param>
     public static Filter Compile(IEnumerable<PropertyFilter> filters, PathTrie paths) =>
         Compile([.. filters.Select(f => (f.Path.Steps.AsMemory(), new ValueTest(f.Tests)))], paths);
