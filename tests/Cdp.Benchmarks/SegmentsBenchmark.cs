@@ -24,9 +24,15 @@ internal static class SegmentsBenchmark
             Console.WriteLine($"-- 100 definitions, {title}");
             var few = new Subject(100, spread);
             var many = new Subject(1_000, spread);
-            few.Measure();
-            many.Measure();
-            Subject.MeasureReference();
+            // Until the runtime has compiled everything for good.
+            for (var warmUp = 0; warmUp < 3; warmUp++)
+            {
+                few.Measure();
+                many.Measure();
+                few.MeasureStored();
+                Subject.MeasureReference();
+            }
+
             for (var round = 1; round <= 3; round++)
             {
                 var (ours, bytes) = few.Measure();
