@@ -8,6 +8,7 @@ var benchmarks = new Dictionary<string, Func<Task>>(StringComparer.Ordinal)
     ["operations"] = OperationsBenchmark.RunAsync,
     ["document"] = DocumentBenchmark.RunAsync,
     ["process"] = ProcessBenchmark.RunAsync,
+    ["segments"] = SegmentsBenchmark.RunAsync,
 };
 
 if (args is ["serve-bare"])
