@@ -96,6 +96,14 @@ public sealed class TestApp : IAsyncDisposable
         }
     }
 
+    /// <summary>Asks again and again until it holds. Throws after a minute.</summary>
+    public static async Task WaitUntilAsync(Func<Task<bool>> holds)
+    {
+        using var patience = new CancellationTokenSource(TimeSpan.FromMinutes(1));
+        while (!await holds())
+            await Task.Delay(20, patience.Token);
+    }
+
     public static AuthenticationHeaderValue Basic(string writeKey) =>
         new("Basic", Convert.ToBase64String(Encoding.UTF8.GetBytes(writeKey + ":")));
 
