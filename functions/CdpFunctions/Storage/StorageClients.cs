@@ -13,6 +13,11 @@ public sealed record StorageClients(TableServiceClient Tables, QueueServiceClien
 {
     public const string Setting = "AzureWebJobsStorage";
 
+    private static readonly TimeSpan QueuePatience = TimeSpan.FromSeconds(5);
+
+    // Large enough for the largest transaction and append; the SDK's own is 100 s.
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
+
     /// <summary>The storage is an emulator on this machine.</summary>
     public bool IsEmulator => Tables.Uri.IsLoopback;
 
@@ -28,6 +33,10 @@ public sealed record StorageClients(TableServiceClient Tables, QueueServiceClien
         var tables = new TableClientOptions();
         var queues = new QueueClientOptions { MessageEncoding = QueueMessageEncoding.None };
         var blobs = new BlobClientOptions();
+        // A collector's answer waits for the queue: one that hangs is given up while the client still waits, and the client sends again.
+        queues.Retry.NetworkTimeout = QueuePatience;
+        queues.Retry.MaxRetries = 2;
+        tables.Retry.NetworkTimeout = blobs.Retry.NetworkTimeout = Patience;
         if (policy is not null)
         {
             tables.AddPolicy(policy, HttpPipelinePosition.PerCall);
