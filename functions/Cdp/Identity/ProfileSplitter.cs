@@ -208,7 +208,7 @@ public sealed class ProfileSplitter(IRowStore rows, ProfileStore profiles, Ident
                     if (split.Takes(e.FirstProfile, identifiers))
                         leaving.Add(e);
                     else
-                        progress.Folded.Apply(e.Event, identifiers.Among(document.Owns));
+                        progress.Fold.Apply(e.Event, identifiers.Among(document.Owns));
                 }
 
                 if (leaving.Count == MovedEvents)
@@ -248,16 +248,17 @@ public sealed class ProfileSplitter(IRowStore rows, ProfileStore profiles, Ident
             // Another run has done all of this: the loser has been released since, and may be merged again.
             if (document.SplitFrom != stayer)
                 return;
-            document.Version++;
+            var fold = new BoundedFold(document, stored.Data.Length);
             var writes = new List<RowWrite>((coming.Count * 2) + 1) { default };
             foreach (var row in coming)
             {
-                document.Apply(row.Event, EventIdentifiers.Of(row.Event, rules).Among(document.Owns));
+                fold.Apply(row.Event, EventIdentifiers.Of(row.Event, rules).Among(document.Owns));
                 writes.Add(RowWrite.Insert(ProfileRows.Event(split.Loser, row.Event.Timestamp, row.Event.MessageKey), (row with { Version = 0 }).Encode(split.Loser)));
                 writes.Add(RowWrite.Insert(ProfileRows.Marker(split.Loser, row.Event.MessageKey), ProfileRows.MarkerData(row.Event)));
             }
 
-            writes[0] = ProfileStore.Write(document, stored.Version, out var data);
+            fold.Profile.Version++;
+            writes[0] = ProfileStore.Write(fold.Profile, stored.Version, out var data);
             var result = await rows.CommitAsync(TableName.Profiles, split.Loser.Shard, writes, cancellation);
             if (result.Committed)
             {
@@ -345,8 +346,8 @@ public sealed class ProfileSplitter(IRowStore rows, ProfileStore profiles, Ident
                 continue;
             var record = document.Merges.Find(m => m.Id == split.MergeId)!;
             await log.RecordAsync(json => Write(json, stayer, record), cancellation);
-            document.AddEventsOf(Progress.Decode(stayer, saved.Data).Folded);
             document.Splitting = null;
+            AddWithin(document, Progress.Decode(stayer, saved.Data).Fold.Profile);
             FillUnseen(document, await BeforeAsync(stayer, cancellation));
             if (await profiles.SaveAsync(
                 document, stored.Version, cancellation,
@@ -360,6 +361,14 @@ public sealed class ProfileSplitter(IRowStore rows, ProfileStore profiles, Ident
         }
 
         throw Conflict(split);
+    }
+
+    /// <summary>What has come since the unmerge began may have filled the document anew. Its traits are the newest ones.</summary>
+    private static void AddWithin(Profile document, Profile folded)
+    {
+        var both = ProfileCodec.Decode(document.Id, ProfileCodec.Encode(document));
+        both.AddEventsOf(folded);
+        document.AddEventsOf(folded, withTraits: ProfileCodec.Encode(both).Length <= ProfileCodec.MostMergedBytes);
     }
 
     private async Task<Profile?> BeforeAsync(ProfileId id, CancellationToken cancellation) =>
@@ -389,21 +398,21 @@ public sealed class ProfileSplitter(IRowStore rows, ProfileStore profiles, Ident
     private static ConflictException Conflict(Split split) => new($"Profiles changed {MostTries} times in a row while merge {split.MergeId} was taken back.");
 
     /// <summary>How far the common timeline is read, and the fold of what stays of it.</summary>
-    private sealed class Progress(bool isWhole, string? position, Profile folded)
+    private sealed class Progress(bool isWhole, string? position, BoundedFold fold)
     {
         public bool IsWhole { get; set; } = isWhole;
 
         /// <summary>The key of the last event done.</summary>
         public string? Position { get; set; } = position;
 
-        public Profile Folded { get; } = folded;
+        public BoundedFold Fold { get; } = fold;
 
-        public static Progress Start(ProfileId stayer) => new(false, null, new Profile(stayer));
+        public static Progress Start(ProfileId stayer) => new(false, null, new BoundedFold(new Profile(stayer), 0));
 
         public byte[] Encode()
         {
             var key = Position ?? "";
-            return [IsWhole ? (byte)1 : (byte)0, (byte)key.Length, .. Encoding.ASCII.GetBytes(key), .. ProfileCodec.Encode(Folded)];
+            return [IsWhole ? (byte)1 : (byte)0, (byte)key.Length, .. Encoding.ASCII.GetBytes(key), .. ProfileCodec.Encode(Fold.Profile)];
         }
 
         public static Progress Decode(ProfileId stayer, ReadOnlyMemory<byte> data)
@@ -412,7 +421,7 @@ public sealed class ProfileSplitter(IRowStore rows, ProfileStore profiles, Ident
             return new Progress(
                 data.Span[0] != 0,
                 length == 0 ? null : Encoding.ASCII.GetString(data.Span.Slice(2, length)),
-                ProfileCodec.Decode(stayer, data[(2 + length)..]));
+                new BoundedFold(ProfileCodec.Decode(stayer, data[(2 + length)..]), data.Length));
         }
     }
 }
