@@ -256,7 +256,7 @@ public sealed class ProfileMerger(
             if (copied == Copied.Whole)
             {
                 await RepointAsync(winner, absorption.Loser, cancellation);
-                if (!await DeleteRowsAsync(absorption.Loser, deadline, cancellation))
+                if (!await DeleteRowsAsync(winner, absorption, deadline, cancellation))
                     return MergeProgress.Unfinished;
                 await CloseAsync(winner, absorption, cancellation);
             }
@@ -469,32 +469,39 @@ public sealed class ProfileMerger(
 
     private async Task RepointAsync(ProfileId winner, ProfileId loser, CancellationToken cancellation)
     {
-        var document = (await profiles.FindAsync(loser, fresh: true, cancellation))!.Value.Decode();
-        // Unmerged since: this run was overtaken.
-        if (document.MergedInto is null)
-            return;
-        foreach (var owned in document.Identifiers)
+        for (var tries = 0; tries < MostTries; tries++)
         {
-            for (var tries = 0; tries < MostTries; tries++)
+            // The entries first: an unmerge brings the loser back before it leads them there, so an entry it has written is not overwritten here.
+            var identifiers = (await profiles.FindAsync(loser, fresh: true, cancellation))!.Value.Decode().Identifiers.ConvertAll(i => i.Identifier);
+            var entries = await Task.WhenAll(identifiers.ConvertAll(i => index.ReadAsync(i, cancellation)));
+            if ((await profiles.FindAsync(loser, fresh: true, cancellation))!.Value.Decode().MergedInto != winner)
+                return;
+            var done = true;
+            for (var i = 0; i < entries.Length; i++)
             {
-                var entry = await index.FindAsync(owned.Identifier, fresh: true, cancellation);
-                var done = entry is null
-                    ? await index.ClaimAsync(owned.Identifier, winner, cancellation) is not null
-                    : entry.Profile != loser || entry.State != LinkState.Linking || await index.RepointAsync(entry, winner, remember: false, cancellation) is not null;
-                if (done)
-                    break;
+                if (entries[i] is not { } entry)
+                    done &= await index.ClaimAsync(identifiers[i], winner, cancellation) is not null;
+                else if (entry.Profile == loser && entry.State == LinkState.Linking)
+                    done &= await index.RepointAsync(entry, winner, remember: false, cancellation) is not null;
             }
+
+            if (done)
+                return;
         }
     }
 
     /// <summary>
-    /// On condition of the tombstone: a run that was overtaken must not delete what an unmerge has brought back since. False where the time is over.
+    /// On condition of the tombstone, read before the absorption is seen to stand: a run that was overtaken must delete neither what an unmerge has
+    /// brought back since nor what another merge of the two has not copied yet. False where the time is over.
     /// </summary>
-    private async Task<bool> DeleteRowsAsync(ProfileId loser, Deadline deadline, CancellationToken cancellation)
+    private async Task<bool> DeleteRowsAsync(ProfileId winner, Absorption absorption, Deadline deadline, CancellationToken cancellation)
     {
+        var loser = absorption.Loser;
         var (from, to) = ProfileRows.Events(loser);
-        while (await profiles.FindAsync(loser, fresh: true, cancellation) is { } tombstone && tombstone.Decode().MergedInto is not null)
+        while (await profiles.FindAsync(loser, fresh: true, cancellation) is { } tombstone)
         {
+            if ((await profiles.FindAsync(winner, fresh: true, cancellation))?.Decode().Absorbing.Exists(absorption.IsSame) != true)
+                return true;
             var version = tombstone.Version;
             var writes = new List<RowWrite>(StorageLimits.TransactionRows) { default };
             var refused = false;
