@@ -254,7 +254,7 @@ public sealed class ProfileMerger(
             if (moved == Moved.Whole)
             {
                 await RepointAsync(winner, absorption.Loser, cancellation);
-                moved = await DeleteRowsAsync(absorption.Loser, deadline, cancellation);
+                moved = await DeleteRowsAsync(winner, absorption, deadline, cancellation);
                 if (moved == Moved.Whole)
                     await CloseAsync(winner, absorption, cancellation);
             }
@@ -464,29 +464,40 @@ public sealed class ProfileMerger(
 
     private async Task RepointAsync(ProfileId winner, ProfileId loser, CancellationToken cancellation)
     {
-        var document = (await profiles.FindAsync(loser, fresh: true, cancellation))!.Value.Decode();
-        // Unmerged since: this run was overtaken.
-        if (document.MergedInto is null)
-            return;
-        foreach (var owned in document.Identifiers)
+        for (var tries = 0; tries < MostTries; tries++)
         {
-            for (var tries = 0; tries < MostTries; tries++)
+            // The entries first: an unmerge brings the loser back before it leads them there, so an entry it has written is not overwritten here.
+            var identifiers = (await profiles.FindAsync(loser, fresh: true, cancellation))!.Value.Decode().Identifiers.ConvertAll(i => i.Identifier);
+            var entries = await Task.WhenAll(identifiers.ConvertAll(i => index.ReadAsync(i, cancellation)));
+            if ((await profiles.FindAsync(loser, fresh: true, cancellation))!.Value.Decode().MergedInto != winner)
+                return;
+            var done = true;
+            for (var i = 0; i < entries.Length; i++)
             {
-                var entry = await index.FindAsync(owned.Identifier, fresh: true, cancellation);
-                var done = entry is null
-                    ? await index.ClaimAsync(owned.Identifier, winner, cancellation) is not null
-                    : entry.Profile != loser || entry.State != LinkState.Linking || await index.RepointAsync(entry, winner, remember: false, cancellation) is not null;
-                if (done)
-                    break;
+                if (entries[i] is not { } entry)
+                    done &= await index.ClaimAsync(identifiers[i], winner, cancellation) is not null;
+                else if (entry.Profile == loser && entry.State == LinkState.Linking)
+                    done &= await index.RepointAsync(entry, winner, remember: false, cancellation) is not null;
             }
+
+            if (done)
+                return;
         }
     }
 
-    /// <summary>On condition of the tombstone: a run that was overtaken must not delete what an unmerge has brought back since.</summary>
-    private async Task<Moved> DeleteRowsAsync(ProfileId loser, Deadline deadline, CancellationToken cancellation)
+    /// <summary>
+    /// On condition of the tombstone, read before the absorption is seen to stand: a run that was overtaken must delete neither what an unmerge has
+    /// brought back since nor what another merge of the two has not copied yet.
+    /// </summary>
+    private async Task<Moved> DeleteRowsAsync(ProfileId winner, Absorption absorption, Deadline deadline, CancellationToken cancellation)
     {
-        if (await profiles.FindAsync(loser, fresh: true, cancellation) is not { } tombstone || tombstone.Decode().MergedInto is null)
-            return Moved.Whole;
+        var loser = absorption.Loser;
+        if (await profiles.FindAsync(loser, fresh: true, cancellation) is not { } tombstone
+            || (await profiles.FindAsync(winner, fresh: true, cancellation))?.Decode().Absorbing.Exists(absorption.IsSame) != true)
+        {
+            return Moved.Elsewhere;
+        }
+
         var (from, to) = ProfileRows.Events(loser);
         var version = tombstone.Version;
         var writes = new List<RowWrite>(StorageLimits.TransactionRows) { default };

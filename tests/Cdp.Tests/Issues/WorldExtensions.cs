@@ -26,11 +26,15 @@ internal static class WorldExtensions
         [.. world.Store.Snapshot().Where(r => r.Key.StartsWith($"e|{profile}|", StringComparison.Ordinal))
             .Select(r => EventRow.Decode(profile, r.Data).Event.MessageId).Order(StringComparer.Ordinal)];
 
-    /// <summary>Asks for an unmerge, as the API does, and works it off.</summary>
+    /// <summary>Asks for an unmerge, as the API does.</summary>
+    public static Task RequestUnmergeAsync(this World world, Profile profile, string mergeId) =>
+        new Unmerges(new ProfileStore(world.Store), new IdentityIndex(world.Store, world.Time), world.Store)
+            .RequestAsync(profile, mergeId, CancellationToken.None);
+
+    /// <summary>Asks for an unmerge and works it off.</summary>
     public static async Task UnmergeAsync(this World world, Profile profile, string mergeId)
     {
-        await new Unmerges(new ProfileStore(world.Store), new IdentityIndex(world.Store, world.Time), world.Store)
-            .RequestAsync(profile, mergeId, CancellationToken.None);
+        await world.RequestUnmergeAsync(profile, mergeId);
         await world.DrainAsync();
     }
 
