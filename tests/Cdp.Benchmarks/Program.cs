@@ -7,6 +7,7 @@ var benchmarks = new Dictionary<string, Func<Task>>(StringComparer.Ordinal)
     ["ingest"] = IngestBenchmark.RunAsync,
     ["operations"] = OperationsBenchmark.RunAsync,
     ["document"] = DocumentBenchmark.RunAsync,
+    ["merge"] = MergeBenchmark.RunAsync,
     ["process"] = ProcessBenchmark.RunAsync,
     ["segments"] = SegmentsBenchmark.RunAsync,
 };

@@ -18,7 +18,7 @@ internal sealed class RecordingRowStore(IRowStore rows) : IRowStore
     {
         var result = await rows.CommitAsync(table, partition, writes, cancellation);
         if (result.Committed && table is TableName.Profiles or TableName.Identities)
-            Transactions.Enqueue(new Transaction(table, partition, [.. writes]));
+            Transactions.Enqueue(new Transaction(table, partition, [.. writes], Stopwatch.GetTimestamp()));
         return result;
     }
 
@@ -46,5 +46,5 @@ internal sealed class RecordingRowStore(IRowStore rows) : IRowStore
         return clock.Elapsed;
     }
 
-    internal sealed record Transaction(TableName Table, string Partition, RowWrite[] Writes);
+    internal sealed record Transaction(TableName Table, string Partition, RowWrite[] Writes, long At);
 }

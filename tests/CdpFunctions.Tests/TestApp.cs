@@ -1,6 +1,7 @@
 using System.Net.Http.Headers;
 using System.Text;
 using System.Text.Json;
+using Azure.Storage.Queues;
 using CdpFunctions.Local.Runtime;
 using CdpFunctions.Storage;
 using CdpFunctions.Tests.Azurite;
@@ -102,6 +103,17 @@ public sealed class TestApp : IAsyncDisposable
         using var patience = new CancellationTokenSource(TimeSpan.FromMinutes(1));
         while (!await holds())
             await Task.Delay(20, patience.Token);
+    }
+
+    /// <summary>Messages in the queues of events and merges, those in work and those that come again later included.</summary>
+    /// <param name="suffix">Of the queues' names.</param>
+    public async Task<int> WaitingAsync(string suffix = "")
+    {
+        var queues = new QueueServiceClient(ConnectionString, new QueueClientOptions { MessageEncoding = QueueMessageEncoding.None });
+        var count = 0;
+        foreach (var name in new[] { "events", "merges" })
+            count += (await queues.GetQueueClient(name + suffix).GetPropertiesAsync()).Value.ApproximateMessagesCount;
+        return count;
     }
 
     public static AuthenticationHeaderValue Basic(string writeKey) =>

@@ -256,16 +256,20 @@ public sealed class ProfileMerger(
                 break;
             if (!absorption.Folded)
                 await FoldAsync(request, winner, absorption, cancellation);
-            var copied = await CopyAsync(winner, absorption, deadline, cancellation);
-            if (copied == Copied.InPart)
-                return MergeProgress.Unfinished;
-            if (copied == Copied.Whole)
+            var moved = await CopyAsync(winner, absorption, deadline, cancellation);
+            if (moved == Moved.Whole)
             {
                 await RepointAsync(winner, absorption.Loser, cancellation);
-                if (!await DeleteRowsAsync(absorption.Loser, deadline, cancellation))
-                    return MergeProgress.Unfinished;
-                await CloseAsync(winner, absorption, cancellation);
+                moved = await DeleteRowsAsync(winner, absorption, deadline, cancellation);
+                if (moved == Moved.Whole)
+                    await CloseAsync(winner, absorption, cancellation);
             }
+
+            if (moved == Moved.InPart)
+                return MergeProgress.Unfinished;
+            // Several messages ask for the same merge where several events have shown it. Two that race would read a page for every chunk.
+            if (moved == Moved.Overtaken)
+                return MergeProgress.Postponed;
 
             document = (await profiles.FindAsync(winner, fresh: true, cancellation))?.Decode();
             if (document?.MergedInto is not null)
@@ -366,52 +370,43 @@ public sealed class ProfileMerger(
         Telemetry.ProfilesChanged(loser.IsEmpty ? 0 : -1, bothIdentified ? -1 : 0);
     }
 
-    private enum Copied
+    private enum Moved
     {
         Whole,
 
         /// <summary>The time is over.</summary>
         InPart,
 
+        /// <summary>Another run is at it.</summary>
+        Overtaken,
+
         /// <summary>The permit is gone: another run has finished this merge.</summary>
         Elsewhere,
     }
 
-    private async Task<Copied> CopyAsync(ProfileId winner, Absorption absorption, Deadline deadline, CancellationToken cancellation)
+    private async Task<Moved> CopyAsync(ProfileId winner, Absorption absorption, Deadline deadline, CancellationToken cancellation)
     {
         var loser = absorption.Loser;
         var (first, end) = ProfileRows.Events(loser);
-        var overtaken = true;
-        while (overtaken)
+        if (await rows.GetAsync(TableName.Profiles, winner.Shard, ProfileRows.CopyPermit(winner, loser), cancellation) is not { } row)
+            return Moved.Elsewhere;
+        var permit = new Permit(winner, loser, row.Version);
+        var from = row.Data.IsEmpty ? first : Encoding.ASCII.GetString(row.Data.Span) + "!";
+        var chunk = new List<EventRow>(CopiedEvents);
+        await foreach (var copied in rows.RangeAsync(TableName.Profiles, loser.Shard, from, end, 1000, cancellation))
         {
-            overtaken = false;
-            if (await rows.GetAsync(TableName.Profiles, winner.Shard, ProfileRows.CopyPermit(winner, loser), cancellation) is not { } row)
-                return Copied.Elsewhere;
-            var permit = new Permit(winner, loser, row.Version);
-            var from = row.Data.IsEmpty ? first : Encoding.ASCII.GetString(row.Data.Span) + "!";
-            var chunk = new List<EventRow>(CopiedEvents);
-            await foreach (var copied in rows.RangeAsync(TableName.Profiles, loser.Shard, from, end, 1000, cancellation))
-            {
-                chunk.Add(EventRow.Decode(loser, copied.Data));
-                permit.Position = copied.Key;
-                if (chunk.Count < CopiedEvents)
-                    continue;
-                if (!await CopyChunkAsync(permit, chunk, cancellation))
-                {
-                    overtaken = true;
-                    break;
-                }
-
-                chunk.Clear();
-                if (deadline.IsOver)
-                    return Copied.InPart;
-            }
-
-            if (!overtaken && chunk.Count > 0)
-                overtaken = !await CopyChunkAsync(permit, chunk, cancellation);
+            chunk.Add(EventRow.Decode(loser, copied.Data));
+            permit.Position = copied.Key;
+            if (chunk.Count < CopiedEvents)
+                continue;
+            if (!await CopyChunkAsync(permit, chunk, cancellation))
+                return Moved.Overtaken;
+            chunk.Clear();
+            if (deadline.IsOver)
+                return Moved.InPart;
         }
 
-        return Copied.Whole;
+        return chunk.Count == 0 || await CopyChunkAsync(permit, chunk, cancellation) ? Moved.Whole : Moved.Overtaken;
     }
 
     /// <summary>False where another run of this merge was quicker: the permit tells how far it came.</summary>
@@ -482,66 +477,72 @@ public sealed class ProfileMerger(
 
     private async Task RepointAsync(ProfileId winner, ProfileId loser, CancellationToken cancellation)
     {
-        var document = (await profiles.FindAsync(loser, fresh: true, cancellation))!.Value.Decode();
-        // Unmerged since: this run was overtaken.
-        if (document.MergedInto is null)
-            return;
-        foreach (var owned in document.Identifiers)
+        for (var tries = 0; tries < MostTries; tries++)
         {
-            for (var tries = 0; tries < MostTries; tries++)
+            // The entries first: an unmerge brings the loser back before it leads them there, so an entry it has written is not overwritten here.
+            var identifiers = (await profiles.FindAsync(loser, fresh: true, cancellation))!.Value.Decode().Identifiers.ConvertAll(i => i.Identifier);
+            var entries = await Task.WhenAll(identifiers.ConvertAll(i => index.ReadAsync(i, cancellation)));
+            if ((await profiles.FindAsync(loser, fresh: true, cancellation))!.Value.Decode().MergedInto != winner)
+                return;
+            var done = true;
+            for (var i = 0; i < entries.Length; i++)
             {
-                var entry = await index.FindAsync(owned.Identifier, fresh: true, cancellation);
-                var done = entry is null
-                    ? await index.ClaimAsync(owned.Identifier, winner, cancellation) is not null
-                    : entry.Profile != loser || entry.State != LinkState.Linking || await index.RepointAsync(entry, winner, remember: false, cancellation) is not null;
-                if (done)
-                    break;
+                if (entries[i] is not { } entry)
+                    done &= await index.ClaimAsync(identifiers[i], winner, cancellation) is not null;
+                else if (entry.Profile == loser && entry.State == LinkState.Linking)
+                    done &= await index.RepointAsync(entry, winner, remember: false, cancellation) is not null;
             }
+
+            if (done)
+                return;
         }
     }
 
     /// <summary>
-    /// On condition of the tombstone: a run that was overtaken must not delete what an unmerge has brought back since. False where the time is over.
+    /// On condition of the tombstone, read before the absorption is seen to stand: a run that was overtaken must delete neither what an unmerge has
+    /// brought back since nor what another merge of the two has not copied yet.
     /// </summary>
-    private async Task<bool> DeleteRowsAsync(ProfileId loser, Deadline deadline, CancellationToken cancellation)
+    private async Task<Moved> DeleteRowsAsync(ProfileId winner, Absorption absorption, Deadline deadline, CancellationToken cancellation)
     {
-        var (from, to) = ProfileRows.Events(loser);
-        while (await profiles.FindAsync(loser, fresh: true, cancellation) is { } tombstone && tombstone.Decode().MergedInto is not null)
+        var loser = absorption.Loser;
+        if (await profiles.FindAsync(loser, fresh: true, cancellation) is not { } tombstone
+            || (await profiles.FindAsync(winner, fresh: true, cancellation))?.Decode().Absorbing.Exists(absorption.IsSame) != true)
         {
-            var version = tombstone.Version;
-            var writes = new List<RowWrite>(StorageLimits.TransactionRows) { default };
-            var refused = false;
-            async Task DeleteAsync()
-            {
-                writes[0] = RowWrite.Replace(ProfileRows.Document(loser), tombstone.Data, version);
-                // Refused where another run of this merge deleted the same rows: what is left is listed again.
-                var result = await rows.CommitAsync(TableName.Profiles, loser.Shard, writes, cancellation);
-                refused = !result.Committed;
-                version = result.Committed ? result.Versions[0]! : version;
-                writes = new List<RowWrite>(StorageLimits.TransactionRows) { default };
-            }
+            return Moved.Elsewhere;
+        }
 
+        var (from, to) = ProfileRows.Events(loser);
+        var version = tombstone.Version;
+        var writes = new List<RowWrite>(StorageLimits.TransactionRows) { default };
+        async Task<bool> DeleteAsync()
+        {
+            writes[0] = RowWrite.Replace(ProfileRows.Document(loser), tombstone.Data, version);
+            var result = await rows.CommitAsync(TableName.Profiles, loser.Shard, writes, cancellation);
+            version = result.Committed ? result.Versions[0]! : version;
+            writes = new List<RowWrite>(StorageLimits.TransactionRows) { default };
+            return result.Committed;
+        }
+
+        try
+        {
             await foreach (var row in rows.RangeAsync(TableName.Profiles, loser.Shard, from, to, 1000, cancellation))
             {
                 writes.Add(RowWrite.Delete(row.Key));
                 writes.Add(RowWrite.Delete(ProfileRows.Marker(loser, ProfileRows.MessageOfEventKey(row.Key))));
                 if (writes.Count + 2 <= StorageLimits.TransactionRows)
                     continue;
-                await DeleteAsync();
-                if (refused)
-                    break;
+                if (!await DeleteAsync())
+                    return Moved.Overtaken;
                 if (deadline.IsOver)
-                    return false;
+                    return Moved.InPart;
             }
 
-            if (!refused && writes.Count > 1)
-                await DeleteAsync();
-            profiles.Forget(loser);
-            if (!refused)
-                break;
+            return writes.Count == 1 || await DeleteAsync() ? Moved.Whole : Moved.Overtaken;
         }
-
-        return true;
+        finally
+        {
+            profiles.Forget(loser);
+        }
     }
 
     private async Task CloseAsync(ProfileId winner, Absorption absorption, CancellationToken cancellation)

@@ -52,14 +52,11 @@ public sealed class ProfileSplitter(IRowStore rows, ProfileStore profiles, Ident
         for (var tries = 0; tries < MostTries; tries++)
         {
             var (stayer, document, version) = await profiles.FollowAsync(request.Loser, fresh: true, cancellation);
-            // The loser lives: it has been parted already, and knows from whom while anything is left to do.
-            if (stayer == request.Loser)
-            {
-                if (document?.SplitFrom is { } common)
-                    (stayer, document, version) = await profiles.FollowAsync(common, fresh: true, cancellation);
-                else if (document?.Merges.Find(m => m.Id == request.Unmerge) is { State: MergeState.Undone } parted)
-                    (stayer, document, version) = await profiles.FollowAsync(parted.Winner, fresh: true, cancellation);
-            }
+            // Parted already: whoever the loser leads to by now, the profile it was parted from has what is left to do.
+            if (stayer == request.Loser && document?.SplitFrom is { } common)
+                (stayer, document, version) = await profiles.FollowAsync(common, fresh: true, cancellation);
+            else if (document?.Splitting is null && document?.Merges.Find(m => m.Id == request.Unmerge) is { State: MergeState.Undone } parted)
+                (stayer, document, version) = await profiles.FollowAsync(parted.Winner, fresh: true, cancellation);
 
             if (document is null)
                 return MergeProgress.Refused;
@@ -88,6 +85,9 @@ public sealed class ProfileSplitter(IRowStore rows, ProfileStore profiles, Ident
     {
         var loser = (await profiles.FindAsync(request.Loser, fresh: true, cancellation))?.Decode()
             ?? throw new InvalidDataException($"Profile {request.Loser}, which was merged, has no tombstone.");
+        // Parted since the document was read, and perhaps merged once more.
+        if (loser.MergedInto is null || loser.Merges.Exists(m => m.Id == request.Unmerge))
+            return false;
         var before = ProfileCodec.Encode(document);
         var now = Instant.Now(time);
         // What was unmerged from the loser since is no part of it any more.
@@ -108,7 +108,7 @@ public sealed class ProfileSplitter(IRowStore rows, ProfileStore profiles, Ident
         return await profiles.SaveAsync(
             document, version, cancellation,
             RowWrite.Upsert(ProfileRows.BeforeSplit(document.Id), before),
-            RowWrite.Insert(ProfileRows.SplitPermit(document.Id), default),
+            RowWrite.Insert(ProfileRows.SplitPermit(document.Id), Encoding.UTF8.GetBytes(request.Unmerge)),
             RowWrite.Insert(ProfileRows.SplitProgress(document.Id), Progress.Start(document.Id).Encode()));
     }
 
@@ -131,7 +131,8 @@ public sealed class ProfileSplitter(IRowStore rows, ProfileStore profiles, Ident
             if (await profiles.FindAsync(split.Loser, fresh: true, cancellation) is not { } tombstone)
                 throw new InvalidDataException($"Profile {split.Loser}, which was merged, has no tombstone.");
             var document = tombstone.Decode();
-            if (document.MergedInto is null)
+            // Back already; and released, it may have been merged elsewhere since.
+            if (document.MergedInto is null || document.Merges.Exists(m => m.Id == split.MergeId))
                 return;
             if (await profiles.FindAsync(stayer, fresh: true, cancellation) is not { } stored || stored.Decode() is not { Splitting.MergeId: var mergeId } other || mergeId != split.MergeId)
                 return;
@@ -156,28 +157,33 @@ public sealed class ProfileSplitter(IRowStore rows, ProfileStore profiles, Ident
     /// <summary>Step 3.</summary>
     private async Task RepointAsync(ProfileId stayer, Split split, CancellationToken cancellation)
     {
-        foreach (var given in split.Given)
+        for (var tries = 0; tries < MostTries; tries++)
         {
-            for (var tries = 0; ; tries++)
+            // The entries first: the loser is merged again only after it was released, so an entry that merge has written is not overwritten here.
+            var entries = await Task.WhenAll(split.Given.Select(given => index.ReadAsync(given.Identifier, cancellation)));
+            if ((await profiles.FindAsync(split.Loser, fresh: true, cancellation))?.Decode().SplitFrom != stayer || !await StandsAsync(stayer, split, cancellation))
+                return;
+            var done = true;
+            for (var i = 0; i < entries.Length; i++)
             {
-                if (tries >= MostTries)
-                    throw Conflict(split);
-                var entry = await index.ReadAsync(given.Identifier, cancellation);
-                if (entry is null)
+                if (entries[i] is not { } entry)
                 {
-                    if (await index.ClaimAsync(given.Identifier, split.Loser, cancellation) is null)
-                        continue;
-                    break;
+                    done &= await index.ClaimAsync(split.Given[i].Identifier, split.Loser, cancellation) is not null;
+                    continue;
                 }
 
                 // What was taken out of linking meanwhile is led elsewhere by that.
-                if (entry.Profile == split.Loser && entry.Past.Contains(stayer) || entry.State == LinkState.Detached)
-                    break;
+                if ((entry.Profile == split.Loser && entry.Past.Contains(stayer)) || entry.State == LinkState.Detached)
+                    continue;
                 ProfileId[] past = [.. entry.Past.Where(p => p != stayer && p != split.Loser), stayer];
-                if (await index.ChangeAsync(entry with { Profile = split.Loser, Past = past }, cancellation) is not null)
-                    break;
+                done &= await index.ChangeAsync(entry with { Profile = split.Loser, Past = past }, cancellation) is not null;
             }
+
+            if (done)
+                return;
         }
+
+        throw Conflict(split);
     }
 
     /// <summary>Step 4. False where the time is over.</summary>
@@ -208,7 +214,7 @@ public sealed class ProfileSplitter(IRowStore rows, ProfileStore profiles, Ident
                     if (split.Takes(e.FirstProfile, identifiers))
                         leaving.Add(e);
                     else
-                        progress.Folded.Apply(e.Event, identifiers.Among(document.Owns));
+                        progress.Fold.Apply(e.Event, identifiers.Among(document.Owns));
                 }
 
                 if (leaving.Count == MovedEvents)
@@ -245,19 +251,20 @@ public sealed class ProfileSplitter(IRowStore rows, ProfileStore profiles, Ident
             if (await profiles.FindAsync(split.Loser, fresh: tries > 0, cancellation) is not { } stored)
                 throw new InvalidDataException($"Profile {split.Loser} vanished while it was unmerged.");
             var document = stored.Decode();
-            // Another run has done all of this: the loser has been released since, and may be merged again.
-            if (document.SplitFrom != stayer)
+            // Another run has done all of this: the loser has been released since, and may have been merged and parted again.
+            if (document.SplitFrom != stayer || !await StandsAsync(stayer, split, cancellation))
                 return;
-            document.Version++;
+            var fold = new BoundedFold(document, stored.Data.Length);
             var writes = new List<RowWrite>((coming.Count * 2) + 1) { default };
             foreach (var row in coming)
             {
-                document.Apply(row.Event, EventIdentifiers.Of(row.Event, rules).Among(document.Owns));
+                fold.Apply(row.Event, EventIdentifiers.Of(row.Event, rules).Among(document.Owns));
                 writes.Add(RowWrite.Insert(ProfileRows.Event(split.Loser, row.Event.Timestamp, row.Event.MessageKey), (row with { Version = 0 }).Encode(split.Loser)));
                 writes.Add(RowWrite.Insert(ProfileRows.Marker(split.Loser, row.Event.MessageKey), ProfileRows.MarkerData(row.Event)));
             }
 
-            writes[0] = ProfileStore.Write(document, stored.Version, out var data);
+            fold.Profile.Version++;
+            writes[0] = ProfileStore.Write(fold.Profile, stored.Version, out var data);
             var result = await rows.CommitAsync(TableName.Profiles, split.Loser.Shard, writes, cancellation);
             if (result.Committed)
             {
@@ -270,7 +277,7 @@ public sealed class ProfileSplitter(IRowStore rows, ProfileStore profiles, Ident
                 await RemoveMovedAsync(split.Loser, coming, cancellation);
         }
 
-        await DeleteAsync(stayer, leaving, cancellation);
+        await DeleteAsync(stayer, split, leaving, cancellation);
     }
 
     private async Task RemoveMovedAsync(ProfileId loser, List<EventRow> coming, CancellationToken cancellation)
@@ -284,14 +291,18 @@ public sealed class ProfileSplitter(IRowStore rows, ProfileStore profiles, Ident
         }
     }
 
-    /// <summary>On condition of the permit: a run that was overtaken must not delete what a later merge has brought here again.</summary>
-    private async Task DeleteAsync(ProfileId stayer, List<EventRow> moved, CancellationToken cancellation)
+    /// <summary>On condition of this unmerge's permit: a run that was overtaken must not delete what a later merge has brought here again.</summary>
+    private async Task DeleteAsync(ProfileId stayer, Split split, List<EventRow> moved, CancellationToken cancellation)
     {
         var rest = new List<EventRow>(moved);
         while (rest.Count > 0)
         {
-            if (await rows.GetAsync(TableName.Profiles, stayer.Shard, ProfileRows.SplitPermit(stayer), cancellation) is not { } permit)
+            if (await rows.GetAsync(TableName.Profiles, stayer.Shard, ProfileRows.SplitPermit(stayer), cancellation) is not { } permit
+                || Encoding.UTF8.GetString(permit.Data.Span) != split.MergeId)
+            {
                 return;
+            }
+
             var writes = new List<RowWrite>((rest.Count * 2) + 1) { RowWrite.Replace(permit.Key, permit.Data, permit.Version) };
             foreach (var row in rest)
             {
@@ -320,8 +331,12 @@ public sealed class ProfileSplitter(IRowStore rows, ProfileStore profiles, Ident
     {
         for (var tries = 0; tries < MostTries; tries++)
         {
-            if (await profiles.FindAsync(split.Loser, fresh: true, cancellation) is not { } stored || stored.Decode() is not { } document || document.SplitFrom != stayer)
+            if (await profiles.FindAsync(split.Loser, fresh: true, cancellation) is not { } stored || stored.Decode() is not { } document || document.SplitFrom != stayer
+                || !await StandsAsync(stayer, split, cancellation))
+            {
                 return;
+            }
+
             document.SplitFrom = null;
             FillUnseen(document, await BeforeAsync(split.Loser, cancellation));
             if (await profiles.SaveAsync(document, stored.Version, cancellation, RowWrite.Delete(ProfileRows.BeforeSplit(split.Loser))))
@@ -345,8 +360,8 @@ public sealed class ProfileSplitter(IRowStore rows, ProfileStore profiles, Ident
                 continue;
             var record = document.Merges.Find(m => m.Id == split.MergeId)!;
             await log.RecordAsync(json => Write(json, stayer, record), cancellation);
-            document.AddEventsOf(Progress.Decode(stayer, saved.Data).Folded);
             document.Splitting = null;
+            AddWithin(document, Progress.Decode(stayer, saved.Data).Fold.Profile);
             FillUnseen(document, await BeforeAsync(stayer, cancellation));
             if (await profiles.SaveAsync(
                 document, stored.Version, cancellation,
@@ -361,6 +376,20 @@ public sealed class ProfileSplitter(IRowStore rows, ProfileStore profiles, Ident
 
         throw Conflict(split);
     }
+
+    /// <summary>What has come since the unmerge began may have filled the document anew. Its traits are the newest ones.</summary>
+    private static void AddWithin(Profile document, Profile folded)
+    {
+        var both = ProfileCodec.Decode(document.Id, ProfileCodec.Encode(document));
+        both.AddEventsOf(folded);
+        document.AddEventsOf(folded, withTraits: ProfileCodec.Encode(both).Length <= ProfileCodec.MostMergedBytes);
+    }
+
+    /// <summary>
+    /// This unmerge is under way. Asked after the loser was read as being parted from the stayer, it tells that no later unmerge of the two has made it so.
+    /// </summary>
+    private async Task<bool> StandsAsync(ProfileId stayer, Split split, CancellationToken cancellation) =>
+        (await profiles.FindAsync(stayer, fresh: true, cancellation))?.Decode().Splitting?.MergeId == split.MergeId;
 
     private async Task<Profile?> BeforeAsync(ProfileId id, CancellationToken cancellation) =>
         await rows.GetAsync(TableName.Profiles, id.Shard, ProfileRows.BeforeSplit(id), cancellation) is { } row ? ProfileCodec.Decode(id, row.Data) : null;
@@ -389,21 +418,21 @@ public sealed class ProfileSplitter(IRowStore rows, ProfileStore profiles, Ident
     private static ConflictException Conflict(Split split) => new($"Profiles changed {MostTries} times in a row while merge {split.MergeId} was taken back.");
 
     /// <summary>How far the common timeline is read, and the fold of what stays of it.</summary>
-    private sealed class Progress(bool isWhole, string? position, Profile folded)
+    private sealed class Progress(bool isWhole, string? position, BoundedFold fold)
     {
         public bool IsWhole { get; set; } = isWhole;
 
         /// <summary>The key of the last event done.</summary>
         public string? Position { get; set; } = position;
 
-        public Profile Folded { get; } = folded;
+        public BoundedFold Fold { get; } = fold;
 
-        public static Progress Start(ProfileId stayer) => new(false, null, new Profile(stayer));
+        public static Progress Start(ProfileId stayer) => new(false, null, new BoundedFold(new Profile(stayer), 0));
 
         public byte[] Encode()
         {
             var key = Position ?? "";
-            return [IsWhole ? (byte)1 : (byte)0, (byte)key.Length, .. Encoding.ASCII.GetBytes(key), .. ProfileCodec.Encode(Folded)];
+            return [IsWhole ? (byte)1 : (byte)0, (byte)key.Length, .. Encoding.ASCII.GetBytes(key), .. ProfileCodec.Encode(Fold.Profile)];
         }
 
         public static Progress Decode(ProfileId stayer, ReadOnlyMemory<byte> data)
@@ -412,7 +441,7 @@ public sealed class ProfileSplitter(IRowStore rows, ProfileStore profiles, Ident
             return new Progress(
                 data.Span[0] != 0,
                 length == 0 ? null : Encoding.ASCII.GetString(data.Span.Slice(2, length)),
-                ProfileCodec.Decode(stayer, data[(2 + length)..]));
+                new BoundedFold(ProfileCodec.Decode(stayer, data[(2 + length)..]), data.Length));
         }
     }
 }

@@ -24,6 +24,9 @@ public sealed class ProfileReader(IRowStore rows, IdentityIndex index, ProfileSt
     // A second look settles what a merge moved between the index and the document.
     private const int Looks = 2;
 
+    // Whoever loses against a merge or an unmerge this often is told of the state it saw last.
+    private const int MostTries = 5;
+
     /// <param name="key">See <see cref="ProfileKey"/>.</param>
     /// <exception cref="ProblemException">invalid-key or profile-not-found.</exception>
     public async Task<FoundProfile> FindAsync(string key, CancellationToken cancellation) =>
@@ -32,6 +35,24 @@ public sealed class ProfileReader(IRowStore rows, IdentityIndex index, ProfileSt
     /// <exception cref="ProblemException">invalid-key or profile-not-found.</exception>
     public async Task<FoundProfile> FindAsync(string type, string value, CancellationToken cancellation) =>
         await FindAsync(ProfileKey.Of(type, value, await identity.CurrentAsync(cancellation)), cancellation);
+
+    /// <summary>
+    /// Finds a profile and reads rows of it. Where a merge or an unmerge has led the key to another profile meanwhile, the rows may have gone there
+    /// before they were read: it is found and read anew.
+    /// </summary>
+    /// <exception cref="ProblemException">invalid-key or profile-not-found.</exception>
+    public async Task<(FoundProfile Found, T Answer)> ReadAsync<T>(string key, Func<FoundProfile, Task<T>> read, CancellationToken cancellation)
+    {
+        var found = await FindAsync(key, cancellation);
+        for (var tries = 1; ; tries++)
+        {
+            var answer = await read(found);
+            var now = await FindAsync(key, cancellation);
+            if (now.Profile.Id == found.Profile.Id || tries == MostTries)
+                return (found, answer);
+            found = now;
+        }
+    }
 
     private async Task<FoundProfile> FindAsync(ProfileKey key, CancellationToken cancellation)
     {
@@ -58,26 +79,38 @@ public sealed class ProfileReader(IRowStore rows, IdentityIndex index, ProfileSt
 
     private async Task<FoundProfile?> FollowAsync(ProfileKey key, ProfileId asked, CancellationToken cancellation)
     {
-        var (id, profile, _) = await profiles.FollowAsync(asked, fresh: true, cancellation);
-        if (profile is null)
-            return null;
-        var absorbed = await AbsorbAsync(profile, cancellation);
-        // Without events and identifiers it is a reservation: a claim, or a merge that may still be refused.
-        if (profile.IsEmpty && profile.Identifiers.Count == 0)
-            return null;
-        var found = new FoundProfile(key, profile, absorbed, id == asked ? null : asked);
-        return profile.IsSplitting ? await DuringSplitAsync(found, cancellation) : found;
+        for (var tries = 1; ; tries++)
+        {
+            var (id, profile, _) = await profiles.FollowAsync(asked, fresh: true, cancellation);
+            if (profile is null)
+                return null;
+            var absorbed = await AbsorbAsync(profile, cancellation);
+            // Without events and identifiers it is a reservation: a claim, or a merge that may still be refused.
+            if (profile.IsEmpty && profile.Identifiers.Count == 0)
+                return null;
+            var found = new FoundProfile(key, profile, absorbed, id == asked ? null : asked);
+            if (!profile.IsSplitting)
+                return found;
+            if (await rows.GetAsync(TableName.Profiles, id.Shard, ProfileRows.BeforeSplit(id), cancellation) is { } before)
+                return await DuringSplitAsync(found, ProfileCodec.Decode(id, before.Data), cancellation);
+            // Done meanwhile: the document has all that is of the profile again.
+            if (tries == MostTries)
+                return found;
+        }
     }
 
     /// <summary>
     /// An unmerge under way folds both documents anew: until it is done readers are shown what each of them was before, and each side's events
     /// wherever they are.
     /// </summary>
-    private async Task<FoundProfile> DuringSplitAsync(FoundProfile found, CancellationToken cancellation)
+    private async Task<FoundProfile> DuringSplitAsync(FoundProfile found, Profile before, CancellationToken cancellation)
     {
         var profile = found.Profile;
-        if (await rows.GetAsync(TableName.Profiles, profile.Id.Shard, ProfileRows.BeforeSplit(profile.Id), cancellation) is { } before)
-            profile.AddEventsOf(ProfileCodec.Decode(profile.Id, before.Data));
+        var counted = profile.EventCount;
+        profile.AddEventsOf(before);
+        // The one that comes back has counted, of those it had before, what has been moved so far.
+        if (profile.Splitting is null)
+            profile.EventCount = Math.Max(counted, before.EventCount);
         var rules = await identity.CurrentAsync(cancellation);
         if (profile.Splitting is { } leaving)
             return found with { Shows = (_, row) => !leaving.Takes(row.FirstProfile, EventIdentifiers.Of(row.Event, rules)) };

@@ -53,7 +53,7 @@ public sealed class TimelineReader(IRowStore rows, Cursors cursors, int mostScan
         var end = default(Position?);
         var at = default(Instant);
         var scanned = 0;
-        await foreach (var row in ScanAsync(found, query, after, cancellation))
+        await foreach (var (row, shown) in ScanAsync(found, query, after, cancellation))
         {
             if (scanned > 0 && row.Event.Timestamp != at)
             {
@@ -69,7 +69,7 @@ public sealed class TimelineReader(IRowStore rows, Cursors cursors, int mostScan
 
             at = row.Event.Timestamp;
             scanned++;
-            if (query.Matches(row.Event) && (after is not { } position || position.IsBefore(row.Event)))
+            if (shown && query.Matches(row.Event) && (after is not { } position || position.IsBefore(row.Event)))
                 page.Add(row);
         }
 
@@ -79,8 +79,11 @@ public sealed class TimelineReader(IRowStore rows, Cursors cursors, int mostScan
         return new TimelinePage(page.Events, end is { } next ? await cursors.WriteAsync(scope, next.Write(), cancellation) : null);
     }
 
-    /// <summary>Both sides of running merges as one timeline, every message once, by time and hash.</summary>
-    private async IAsyncEnumerable<EventRow> ScanAsync(
+    /// <summary>
+    /// Both sides of running merges as one timeline, every message once, by time and hash. What an unmerge hides is in it: it was read too, and a
+    /// page reads only so much.
+    /// </summary>
+    private async IAsyncEnumerable<(EventRow Row, bool Shown)> ScanAsync(
         FoundProfile found, TimelineQuery query, Position? after, [EnumeratorCancellation] CancellationToken cancellation)
     {
         var newest = after?.Newest;
@@ -95,8 +98,7 @@ public sealed class TimelineReader(IRowStore rows, Cursors cursors, int mostScan
         var span = new Span(winner, newest, oldest);
         for (var last = false; !last;)
         {
-            var held = new List<Held>();
-            var bound = found.Absorbed.Count == 0 ? null : await HoldAsync(found, span, held, cancellation);
+            var (held, bound) = found.Absorbed.Count == 0 ? ([], null) : await HoldAsync(found, span, cancellation);
             last = bound is null;
             var next = 0;
             var window = bound is null ? span : span.Until(bound);
@@ -107,16 +109,15 @@ public sealed class TimelineReader(IRowStore rows, Cursors cursors, int mostScan
                 {
                     // At the same place it is the copy of the same message.
                     if (held[next].Place != place)
-                        yield return held[next].Row;
+                        yield return (held[next].Row, held[next].Shown);
                 }
 
                 var own = EventRow.Decode(winner, row.Data);
-                if (found.Shows?.Invoke(winner, own) != false)
-                    yield return own;
+                yield return (own, found.Shows?.Invoke(winner, own) != false);
             }
 
             for (; next < held.Count; next++)
-                yield return held[next].Row;
+                yield return (held[next].Row, held[next].Shown);
             if (bound is not null)
                 span = span.After(bound);
         }
@@ -126,7 +127,7 @@ public sealed class TimelineReader(IRowStore rows, Cursors cursors, int mostScan
     /// The next events that are still in the place of an absorbed profile only, in order, and the place up to which these are all there are;
     /// null where there are no more.
     /// </summary>
-    private async Task<string?> HoldAsync(FoundProfile found, Span span, List<Held> held, CancellationToken cancellation)
+    private async Task<(List<Held> Held, string? Bound)> HoldAsync(FoundProfile found, Span span, CancellationToken cancellation)
     {
         var candidates = new SortedDictionary<string, (ProfileId Loser, Row Row)>(StringComparer.Ordinal);
         string? bound = null;
@@ -144,20 +145,17 @@ public sealed class TimelineReader(IRowStore rows, Cursors cursors, int mostScan
         }
 
         var within = candidates.Where(c => bound is null || string.CompareOrdinal(c.Key, bound) <= 0).ToList();
-        // A message the winner has a marker for is the winner's, perhaps at another time: both had it before the merge.
-        var markers = await Task.WhenAll(within.Select(c => rows.GetAsync(
-            TableName.Profiles, found.Profile.Id.Shard, ProfileRows.Marker(found.Profile.Id, ProfileRows.MessageOfEventKey(c.Value.Row.Key)), cancellation)));
-        for (var i = 0; i < within.Count; i++)
+        var held = within.ConvertAll(c =>
         {
-            if (markers[i] is not null)
-                continue;
-            var (owner, stored) = within[i].Value;
-            var row = EventRow.Decode(owner, stored.Data);
-            if (found.Shows?.Invoke(owner, row) != false)
-                held.Add(new Held(within[i].Key, row));
-        }
-
-        return bound;
+            var row = EventRow.Decode(c.Value.Loser, c.Value.Row.Data);
+            return new Held(c.Key, row, found.Shows?.Invoke(c.Value.Loser, row) != false);
+        });
+        // A message the winner has a marker for is the winner's, perhaps at another time: both had it before the merge.
+        var markers = await Task.WhenAll(held.Select(h => h.Shown
+            ? rows.GetAsync(TableName.Profiles, found.Profile.Id.Shard, ProfileRows.Marker(found.Profile.Id, h.Row.Event.MessageKey), cancellation)
+            : NoRow));
+        held = [.. held.Where((_, i) => markers[i] is null)];
+        return (held, bound);
     }
 
     private IAsyncEnumerable<Row> RangeAsync(ProfileId profile, Span span, int pageSize, CancellationToken cancellation)
@@ -170,7 +168,9 @@ public sealed class TimelineReader(IRowStore rows, Cursors cursors, int mostScan
 
     private static readonly TimeSpan Resolution = TimeSpan.FromMilliseconds(1);
 
-    private readonly record struct Held(string Place, EventRow Row);
+    private static readonly Task<Row?> NoRow = Task.FromResult<Row?>(null);
+
+    private readonly record struct Held(string Place, EventRow Row, bool Shown);
 
     /// <summary>A part of a timeline by places, which are the same in every profile.</summary>
     private readonly record struct Span

@@ -36,8 +36,9 @@ public sealed class ProfileReads(ApiAccess access, ProfileReader profiles, Timel
             var query = new TimelineQuery(
                 ListQuery.Texts(request, "name"), ListQuery.EventTypes(request, "type"), ListQuery.Time(request, "from"), ListQuery.Time(request, "to"),
                 ListQuery.Limit(request), ListQuery.Cursor(request));
-            var found = await FindAsync(request, () => profiles.FindAsync(key, request.HttpContext.RequestAborted));
-            var page = await timelines.ReadAsync(found, query, request.HttpContext.RequestAborted);
+            var aborted = request.HttpContext.RequestAborted;
+            var (found, page) = await profiles.ReadAsync(key, profile => timelines.ReadAsync(profile, query, aborted), aborted);
+            TellMergedFrom(request, found);
             return JsonAnswer.Of(json => ProfileJson.WriteTimeline(json, page));
         });
 
@@ -67,8 +68,13 @@ public sealed class ProfileReads(ApiAccess access, ProfileReader profiles, Timel
     private static async Task<FoundProfile> FindAsync(HttpRequest request, Func<Task<FoundProfile>> find)
     {
         var found = await find();
+        TellMergedFrom(request, found);
+        return found;
+    }
+
+    private static void TellMergedFrom(HttpRequest request, FoundProfile found)
+    {
         if (found.MergedFrom is { } merged)
             request.HttpContext.Response.Headers[MergedFrom] = merged.Value;
-        return found;
     }
 }

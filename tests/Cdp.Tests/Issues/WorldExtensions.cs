@@ -31,11 +31,15 @@ internal static class WorldExtensions
         [.. world.Store.Blobs(ContainerName.Raw).Where(b => b.Key.StartsWith(Archive.ControlLog.Folder, StringComparison.Ordinal))
             .SelectMany(b => System.Text.Encoding.UTF8.GetString(b.Value).Split('\n', StringSplitOptions.RemoveEmptyEntries))];
 
-    /// <summary>Asks for an unmerge, as the API does, and works it off.</summary>
+    /// <summary>Asks for an unmerge, as the API does.</summary>
+    public static Task RequestUnmergeAsync(this World world, Profile profile, string mergeId) =>
+        new Unmerges(new ProfileStore(world.Store), new IdentityIndex(world.Store, world.Time), world.Store)
+            .RequestAsync(profile, mergeId, CancellationToken.None);
+
+    /// <summary>Asks for an unmerge and works it off.</summary>
     public static async Task UnmergeAsync(this World world, Profile profile, string mergeId)
     {
-        await new Unmerges(new ProfileStore(world.Store), new IdentityIndex(world.Store, world.Time), world.Store)
-            .RequestAsync(profile, mergeId, CancellationToken.None);
+        await world.RequestUnmergeAsync(profile, mergeId);
         await world.DrainAsync();
     }
 

@@ -188,7 +188,7 @@ public sealed class FaultInjectionTests(ITestOutputHelper output)
     }
 
     /// <summary>Somebody rewrites, unchanged, every row the call is about: its version is another one now.</summary>
-    private static async Task TouchAsync(FakeStore store, StoreCall call)
+    internal static async Task TouchAsync(FakeStore store, StoreCall call)
     {
         if (call.Operation != StoreOperation.Commit && call.Operation != StoreOperation.GetRow)
             return;

@@ -56,6 +56,23 @@ public sealed class FakeStore(TimeProvider? time = null) : IRowStore, IMessageQu
         }
     }
 
+    /// <summary>How many rows there are, and the bytes of their keys and data.</summary>
+    public (int Rows, long Bytes) Size()
+    {
+        lock (gate)
+        {
+            var (count, bytes) = (0, 0L);
+            foreach (var rows in partitions.Values)
+            {
+                count += rows.Count;
+                foreach (var row in rows)
+                    bytes += (sizeof(char) * row.Key.Length) + row.Data.Length;
+            }
+
+            return (count, bytes);
+        }
+    }
+
     /// <summary>The messages of a queue in the order they were sent, those being worked on included.</summary>
     public IReadOnlyList<FakeMessage> Messages(QueueName queue)
     {
