@@ -41,7 +41,9 @@ internal sealed class StoragePipeline
     {
         var message = pipeline.CreateMessage();
         message.Request.Method = method;
-        message.Request.Uri.Reset(query is null ? uri : new Uri(uri.AbsoluteUri + query));
+        message.Request.Uri.Reset(uri);
+        if (query is not null)
+            message.Request.Uri.Query = query;
         message.Request.Headers.Add("x-ms-version", version);
         message.Request.Headers.Add("Accept", "application/xml");
         return message;

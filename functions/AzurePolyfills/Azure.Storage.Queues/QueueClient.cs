@@ -197,7 +197,7 @@ public class QueueClient
         SetBody(message, body);
         var response = await SendAsync(message, 201, cancellationToken);
         body.Return();
-        return Response.FromValue(QueueXml.Read(response)[0].ToReceipt(), response);
+        return Response.FromValue(QueueXml.ReadReceipt(response), response);
     }
 
     private async Task<Response<UpdateReceipt>> UpdateTextAsync(string messageId, string popReceipt, string? text, TimeSpan visibilityTimeout, CancellationToken cancellationToken)

@@ -41,7 +41,7 @@ public static class EventMessageCodec
     public static async Task<string> EncodeAsync(IReadOnlyList<CollectedEvent> events, IBlobStore blobs, string blobName, CancellationToken cancellation)
     {
         using var gzip = Compress(events);
-        return await PlaceAsync(gzip, blobs, blobName, cancellation);
+        return await PlaceAsync(gzip, blobs, () => blobName, cancellation);
     }
 
     /// <summary>The blob the message points to, to be deleted once its events are processed; null where it holds them itself.</summary>
@@ -62,12 +62,14 @@ public static class EventMessageCodec
         return Decode(Convert.FromBase64String(message[Inline.Length..]));
     }
 
-    internal static async Task<string> PlaceAsync(ByteBuilder gzip, IBlobStore blobs, string blobName, CancellationToken cancellation)
+    /// <param name="newName">Makes the blob's name, where one is needed.</param>
+    internal static async Task<string> PlaceAsync(ByteBuilder gzip, IBlobStore blobs, Func<string> newName, CancellationToken cancellation)
     {
         if (TryInline(gzip.Written) is { } message)
             return message;
-        await blobs.PutAsync(ContainerName.Overflow, blobName, gzip.WrittenMemory, cancellation);
-        return Pointer + blobName;
+        var name = newName();
+        await blobs.PutAsync(ContainerName.Overflow, name, gzip.WrittenMemory, cancellation);
+        return Pointer + name;
     }
 
     internal static ByteBuilder Compress(ReadOnlySpan<byte> lines)

@@ -147,7 +147,7 @@ public sealed class EventQueueWriter(IMessageQueue queue, IBlobStore blobs, IdGe
     private async Task SendAsync(ByteBuilder lines)
     {
         using var gzip = EventMessageCodec.Compress(lines.Written);
-        var message = await EventMessageCodec.PlaceAsync(gzip, blobs, ids.Next(""), CancellationToken.None);
+        var message = await EventMessageCodec.PlaceAsync(gzip, blobs, () => ids.Next(""), CancellationToken.None);
         // Not cancelled with any one request: the others' events are in it too.
         await queue.SendAsync(QueueName.Events, message, null, CancellationToken.None);
     }
