@@ -25,6 +25,7 @@ internal sealed partial class BodyScan
         NotText,
         NotTextOrNumber,
         NotObject,
+        NotList,
         NotTime,
         OtherType,
         LongMessageId,
@@ -39,6 +40,7 @@ internal sealed partial class BodyScan
         Fault.NotText => "The value is not a string.",
         Fault.NotTextOrNumber => "The value is neither a string nor a number.",
         Fault.NotObject => "The value is not an object.",
+        Fault.NotList => "The value is not a list.",
         Fault.NotTime => "The value is not a time of ISO 8601.",
         Fault.OtherType => "The type is another than the path's.",
         Fault.LongMessageId => $"The value is longer than {CollectLimits.MessageIdLength} characters.",
@@ -68,7 +70,7 @@ internal sealed partial class BodyScan
         else if (fault != Fault.None)
             draft.Refused = Invalid(fault, JsonPath.At(draft.Text.Of(body), at - start));
         else
-            Conclude(ref draft, facts);
+            Conclude(body, ref draft, facts);
     }
 
     /// <summary>Goes on to the end of an event that is refused. Its id may still come: a rejection names it.</summary>
@@ -93,18 +95,27 @@ internal sealed partial class BodyScan
         public bool HasGroupId;
         public bool HasPreviousId;
         public bool HasOriginalTime;
+
+        /// <summary>The value as sent, whatever it is.</summary>
+        public Slice MergeProperties;
     }
 
-    private static void Conclude(ref Draft draft, in Facts facts)
+    private static void Conclude(ReadOnlySpan<byte> body, ref Draft draft, in Facts facts)
     {
         if (facts.Type is not { } type)
         {
-            draft.Refused = new Refused(ProblemType.UnknownType, "The event's type is none of track, identify, page, screen, group, alias.", "type");
+            draft.Refused = new Refused(ProblemType.UnknownType, $"The event's type is none of {EventTypes.Listed}.", "type");
             return;
         }
 
         draft.Type = type;
         draft.HasPrevious &= type == EventType.Alias;
+        if (type == EventType.Merge)
+        {
+            draft.Refused = CheckMergeProperties(facts.MergeProperties.Of(body));
+            return;
+        }
+
         var missing = type switch
         {
             EventType.Track when !facts.HasName => "event",
@@ -193,6 +204,11 @@ internal sealed partial class BodyScan
             case EventMember.Integrations:
                 draft.HasOtherIntegrations = true;
                 return ScanValue(body, ref reader, depth, start);
+            case EventMember.MergeProperties:
+                var listed = (int)reader.TokenStartIndex;
+                var inList = ScanValue(body, ref reader, depth, start);
+                facts.MergeProperties = new Slice(listed, (int)reader.BytesConsumed);
+                return inList;
             // A batch has one key, beside its events.
             case EventMember.WriteKey when facts.Route is not null:
                 ReadWriteKey(ref reader);
@@ -331,7 +347,7 @@ internal sealed partial class BodyScan
         if (reader.TokenType == JsonTokenType.Null)
             return Fault.None;
         EventType? found = null;
-        for (var type = EventType.Track; reader.TokenType == JsonTokenType.String && type <= EventType.Alias; type++)
+        for (var type = EventType.Track; reader.TokenType == JsonTokenType.String && type <= EventType.Merge; type++)
         {
             if (reader.ValueTextEquals(type.Name()))
                 found = type;

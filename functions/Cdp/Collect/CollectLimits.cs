@@ -1,3 +1,5 @@
+using Cdp.Identity;
+
 namespace Cdp.Collect;
 
 /// <summary>What collectors take. KB is 1,024 bytes.</summary>
@@ -14,6 +16,9 @@ public static class CollectLimits
 
     /// <summary>UTF-16 code units, as in the clients' own languages.</summary>
     public const int MessageIdLength = 100;
+
+    /// <summary>Entries of a merge call's <c>mergeProperties</c>: as many as identifiers are taken from one event.</summary>
+    public const int MergeProperties = IdentifierExtractor.Most;
 
     /// <summary>Levels of objects and lists, the event's own object included.</summary>
     public const int Depth = 64;

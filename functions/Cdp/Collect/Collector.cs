@@ -179,7 +179,7 @@ public sealed class Collector(
         if (IdentifierExtractor.Extract(stored, rules).Count > 0)
             return;
         lines.Truncate(line);
-        draft.Refused = new Refused(ProblemType.NoIdentity, "The event has no usable identifier: a userId, an anonymousId, or an e-mail address in traits.", "");
+        draft.Refused = new Refused(ProblemType.NoIdentity, "The event has no usable identifier: a userId, an anonymousId, an e-mail address in traits, or, in a merge call, one among mergeProperties.", "");
     }
 
     private static string? MessageId(in Draft draft, ReadOnlySpan<byte> body)

@@ -241,6 +241,7 @@ internal sealed class EventComposer(BodyScan scan, in ServerFacts facts, IdGener
         EventType.Page => "page"u8,
         EventType.Screen => "screen"u8,
         EventType.Group => "group"u8,
-        _ => "alias"u8,
+        EventType.Alias => "alias"u8,
+        _ => "merge"u8,
     };
 }

@@ -14,6 +14,7 @@ internal enum EventMember
     Properties,
     Context,
     Integrations,
+    MergeProperties,
     Timestamp,
     OriginalTimestamp,
     SentAt,
@@ -46,6 +47,7 @@ internal static class MemberNames
         12 when name.SequenceEqual("integrations"u8) => EventMember.Integrations,
         14 when name.SequenceEqual("firstProfileId"u8) => EventMember.ServerOnly,
         14 when name.SequenceEqual("segmentChanges"u8) => EventMember.ServerOnly,
+        15 when name.SequenceEqual("mergeProperties"u8) => EventMember.MergeProperties,
         17 when name.SequenceEqual("originalTimestamp"u8) => EventMember.OriginalTimestamp,
         _ => EventMember.Other,
     };

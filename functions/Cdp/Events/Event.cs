@@ -60,6 +60,9 @@ public sealed class Event
 
     public ReadOnlyMemory<byte> Context { get; private set; }
 
+    /// <summary>The JSON text of <c>mergeProperties</c>, which means something in merge calls only; empty where there is no such list.</summary>
+    public ReadOnlyMemory<byte> MergeProperties { get; private set; }
+
     /// <summary>Names the message within a profile: a messageId counts once per source.</summary>
     public Hash128 MessageKey => messageKey ??= Hash128.Of(SourceId, MessageId);
 
@@ -136,15 +139,19 @@ public sealed class Event
             }
             else if (reader.ValueTextEquals("traits"u8))
             {
-                Traits = Object(ref reader);
+                Traits = Part(ref reader, JsonTokenType.StartObject);
             }
             else if (reader.ValueTextEquals("properties"u8))
             {
-                Properties = Object(ref reader);
+                Properties = Part(ref reader, JsonTokenType.StartObject);
             }
             else if (reader.ValueTextEquals("context"u8))
             {
-                Context = Object(ref reader);
+                Context = Part(ref reader, JsonTokenType.StartObject);
+            }
+            else if (reader.ValueTextEquals("mergeProperties"u8))
+            {
+                MergeProperties = Part(ref reader, JsonTokenType.StartArray);
             }
             else
             {
@@ -190,12 +197,13 @@ public sealed class Event
         return reader.TryGetDateTimeOffset(out var time) ? Instant.Of(time) : throw new FormatException("A time is malformed.");
     }
 
-    private ReadOnlyMemory<byte> Object(ref Utf8JsonReader reader)
+    /// <summary>The text of a value that begins so; empty for any other.</summary>
+    private ReadOnlyMemory<byte> Part(ref Utf8JsonReader reader, JsonTokenType beginning)
     {
         reader.Read();
         var start = (int)reader.TokenStartIndex;
-        var isObject = reader.TokenType == JsonTokenType.StartObject;
+        var isMeant = reader.TokenType == beginning;
         reader.Skip();
-        return isObject ? Json[start..(int)reader.BytesConsumed] : default;
+        return isMeant ? Json[start..(int)reader.BytesConsumed] : default;
     }
 }

@@ -1,6 +1,6 @@
 namespace Cdp.Events;
 
-/// <summary>The calls of the Segment specification. https://segment.com/docs/connections/spec/</summary>
+/// <summary>The calls of the Segment specification, https://segment.com/docs/connections/spec/, and RudderStack's <c>merge</c>.</summary>
 public enum EventType
 {
     Track,
@@ -9,11 +9,15 @@ public enum EventType
     Screen,
     Group,
     Alias,
+    Merge,
 }
 
 public static class EventTypes
 {
-    private static readonly string[] Names = ["track", "identify", "page", "screen", "group", "alias"];
+    private static readonly string[] Names = ["track", "identify", "page", "screen", "group", "alias", "merge"];
+
+    /// <summary>The names of all types, for messages.</summary>
+    public static string Listed { get; } = string.Join(", ", Names);
 
     public static string Name(this EventType type) => Names[(int)type];
 

@@ -5,13 +5,17 @@ namespace Cdp.Identity;
 
 /// <summary>
 /// Finds the identifiers an event carries, normalised, blocked values left out, strongest first; those of one type in the order in which
-/// they stand in <c>userId</c>, <c>anonymousId</c>, <c>traits</c>, <c>properties</c>, <c>context</c>.
+/// they stand in <c>userId</c>, <c>anonymousId</c>, <c>mergeProperties</c>, <c>traits</c>, <c>properties</c>, <c>context</c>.
 /// </summary>
 /// <remarks>
 /// <para>
 /// Values are strings, and numbers as their decimal text; of a list each of its elements. <c>traits</c> are read from identify calls only:
 /// group traits are the group's (a company's address). A member of <c>context.traits</c> is passed over where the event's own trait of
 /// the same name has given a value.
+/// </para>
+/// <para>
+/// <c>mergeProperties</c> are read from merge calls only: each entry <c>{type, value}</c> whose type is the name of one, or what it is called in
+/// <c>context.externalIds</c>, or <c>mobile</c> for <c>phone</c>.
 /// </para>
 /// <para>
 /// The <c>previousId</c> of an alias is not among them: what it means depends on what is known, so the resolver looks it up.
@@ -32,11 +36,45 @@ public static class IdentifierExtractor
         var found = new Found(stackalloc int[Most], stackalloc bool[reading.Traits.Members.Count]);
         found.Add(reading.UserId, e.UserId);
         found.Add(reading.AnonymousId, e.AnonymousId);
+        if (e.Type == EventType.Merge)
+            ReadMergeProperties(ref found, reading, e.MergeProperties.Span);
         if (e.Type == EventType.Identify)
             ReadObject(ref found, reading.Traits, e.Traits.Span);
         ReadObject(ref found, reading.Properties, e.Properties.Span);
         ReadContext(ref found, reading, e.Context.Span);
         return found.Identifiers;
+    }
+
+    private static void ReadMergeProperties(ref Found found, IdentifierReading reading, ReadOnlySpan<byte> json)
+    {
+        if (json.IsEmpty)
+            return;
+        var reader = Open(json);
+        while (reader.Read() && reader.TokenType != JsonTokenType.EndArray)
+        {
+            if (reader.TokenType == JsonTokenType.StartObject)
+                ReadMergeProperty(ref found, reading, ref reader);
+            else
+                reader.Skip();
+        }
+    }
+
+    private static void ReadMergeProperty(ref Found found, IdentifierReading reading, ref Utf8JsonReader reader)
+    {
+        string? typeName = null, value = null;
+        while (reader.Read() && reader.TokenType == JsonTokenType.PropertyName)
+        {
+            if (reader.ValueTextEquals("type"u8))
+                typeName = NextText(ref reader, null);
+            else if (reader.ValueTextEquals("value"u8))
+                value = NextText(ref reader, null);
+            else
+                reader.Read();
+            reader.Skip();
+        }
+
+        if (typeName is not null && reading.OfMergeProperty(typeName) is { } type)
+            found.Add(type, value);
     }
 
     private static void ReadObject(ref Found found, IdentifierReading.Node node, ReadOnlySpan<byte> json)

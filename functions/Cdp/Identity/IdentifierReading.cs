@@ -10,6 +10,9 @@ namespace Cdp.Identity;
 /// </summary>
 internal sealed class IdentifierReading
 {
+    // What RudderStack's merge calls say for a phone number.
+    private const string Mobile = "mobile";
+
     public IdentifierReading(IReadOnlyList<IdentifierType> types)
     {
         var external = new Dictionary<string, IdentifierType>(StringComparer.Ordinal);
@@ -43,6 +46,13 @@ internal sealed class IdentifierReading
 
     /// <summary>By <c>type</c> in <c>context.externalIds</c>.</summary>
     public FrozenDictionary<string, IdentifierType> ByExternalType { get; }
+
+    /// <summary>
+    /// By <c>type</c> in <c>mergeProperties</c>: as in <c>context.externalIds</c>, and besides <c>mobile</c> is <c>phone</c> where the rules have no
+    /// other use for the name. Null where no type is meant.
+    /// </summary>
+    public IdentifierType? OfMergeProperty(string name) =>
+        ByExternalType.GetValueOrDefault(name) ?? (name == Mobile ? ByExternalType.GetValueOrDefault(IdentityRules.Phone) : null);
 
     private void Add(string path, IdentifierType type)
     {

@@ -41,11 +41,12 @@ public sealed record IdentifierType(string Name, int Priority, bool Unique, Iden
     private const int LongestEmail = 254;
 
     /// <summary>
-    /// Where it is read from, see <see cref="IdentifierPath"/>. Besides, every type is read from <c>context.externalIds</c>.
+    /// Where it is read from, see <see cref="IdentifierPath"/>. Besides, every type is read from <c>context.externalIds</c>, and from
+    /// <c>mergeProperties</c> of merge calls.
     /// </summary>
     public IReadOnlyList<string> Paths { get; init; } = [];
 
-    /// <summary>What it is called as <c>type</c> in <c>context.externalIds</c>, besides its name.</summary>
+    /// <summary>What it is called as <c>type</c> in <c>context.externalIds</c> and <c>mergeProperties</c>, besides its name.</summary>
     public IReadOnlyList<string> ExternalIdTypes { get; init; } = [];
 
     /// <summary>For <see cref="Normalisation.Phone"/>: digits put in front of national numbers, such as <c>49</c>.</summary>

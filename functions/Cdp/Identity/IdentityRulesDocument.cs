@@ -6,7 +6,7 @@ namespace Cdp.Identity;
 
 /// <summary>
 /// The rules on the wire, and as they are stored. What a type says nothing of is as in <see cref="IdentityRules.Default"/> for the types
-/// named there, and a limit of 5 for ever, trimmed, read from <c>context.externalIds</c> alone, for others.
+/// named there, and a limit of 5 for ever, trimmed, read from <c>context.externalIds</c> and <c>mergeProperties</c> alone, for others.
 /// </summary>
 public static class IdentityRulesDocument
 {

@@ -11,7 +11,7 @@ public sealed class Collect(Collector collector, CdpOptions options)
 {
     [Function("CollectEvent")]
     public Task<IResult> One(
-        [HttpTrigger(AuthorizationLevel.Anonymous, "post", "options", Route = "v1/{type:regex(^(t|i|p|s|g|a|track|identify|page|screen|group|alias)$)}")] HttpRequest request,
+        [HttpTrigger(AuthorizationLevel.Anonymous, "post", "options", Route = "v1/{type:regex(^(t|i|p|s|g|a|track|identify|page|screen|group|alias|merge)$)}")] HttpRequest request,
         string type)
     {
         var eventType = TypeOf(type);
@@ -47,7 +47,7 @@ public sealed class Collect(Collector collector, CdpOptions options)
         return CollectedResult.Of(await collector.CollectAsync(CollectorRequest.Call(request, null, body.Memory, historical), request.HttpContext.RequestAborted));
     });
 
-    // The browser SDK names a type by its first letter.
+    // The browser SDK names a type by its first letter; m alone is its metrics.
     private static EventType TypeOf(string route) => char.ToLowerInvariant(route[0]) switch
     {
         't' => EventType.Track,
@@ -55,6 +55,7 @@ public sealed class Collect(Collector collector, CdpOptions options)
         'p' => EventType.Page,
         's' => EventType.Screen,
         'g' => EventType.Group,
-        _ => EventType.Alias,
+        'a' => EventType.Alias,
+        _ => EventType.Merge,
     };
 }

@@ -51,7 +51,8 @@ public sealed partial class Pixel(Collector collector, ILogger<Pixel> log)
     private async Task CollectAsync(HttpRequest request, string typeName, bool ownType)
     {
         byte[] json;
-        if (!EventTypes.TryParse(typeName.ToLowerInvariant(), out var type))
+        // What a page or a mail shows must not say who is the same person; and the parameters of a query make no list of objects.
+        if (!EventTypes.TryParse(typeName.ToLowerInvariant(), out var type) || type == EventType.Merge)
             throw Counted(new ProblemException(ProblemType.UnknownType, "The pixel's type is none of track, identify, page, screen, group, alias."));
         try
         {

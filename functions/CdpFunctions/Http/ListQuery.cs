@@ -40,7 +40,7 @@ public static class ListQuery
     }
 
     public static IReadOnlySet<EventType> EventTypes(HttpRequest request, string name) => Texts(request, name)
-        .Select(text => Cdp.Events.EventTypes.TryParse(text, out var type) ? type : throw Invalid(name, "none of track, identify, page, screen, group, alias"))
+        .Select(text => Cdp.Events.EventTypes.TryParse(text, out var type) ? type : throw Invalid(name, $"none of {Cdp.Events.EventTypes.Listed}"))
         .ToHashSet();
 
     /// <summary>A page of what is at hand as a whole: in order, behind the cursor.</summary>

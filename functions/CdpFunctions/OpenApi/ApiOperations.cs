@@ -29,6 +29,8 @@ public static class ApiOperations
         .. Single("screen", "Somebody saw a screen of an app."),
         .. Single("group", "Somebody belongs to a group, such as a company."),
         .. Single("alias", "Two identifiers are the same person."),
+        // Without a letter: /v1/m takes metrics.
+        .. Single("merge", "Many identifiers are the same person.", ["merge"]),
         .. Batch("/v1/batch", "Many events. Bad ones are listed and cost the others nothing."),
         .. Batch("/v1/b", "The same, as browsers send it: at most 500 KB."),
         .. Batch("/v1/import", "The same for the past: changes profiles, triggers nothing."),
@@ -101,7 +103,7 @@ public static class ApiOperations
     ];
 
     /// <summary>Browsers name a type by its first letter.</summary>
-    private static IEnumerable<ApiOperation> Single(string type, string summary) => ((string[])[type, type[..1]]).SelectMany(name => Preflighted(new("POST", "/v1/" + name, Collect, summary)
+    private static IEnumerable<ApiOperation> Single(string type, string summary, string[]? names = null) => (names ?? [type, type[..1]]).SelectMany(name => Preflighted(new("POST", "/v1/" + name, Collect, summary)
     {
         Key = ApiKeyKind.WriteKey,
         Parameters = ["header.Content-Encoding"],

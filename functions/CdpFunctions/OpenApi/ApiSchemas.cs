@@ -26,7 +26,7 @@ internal static class ApiSchemas
           },
           "parameters": {
             "path.key": { "name": "key", "in": "path", "required": true, "description": "The profile's id, or {type}:{value} of one of its identifiers, or {type}:~{base64url of the value's UTF-8}, the only form for values with a slash or a leading ~.", "schema": { "type": "string" }, "example": "email:ann@shop.example" },
-            "path.type": { "name": "type", "in": "path", "required": true, "schema": { "$ref": "#/components/schemas/EventType" } },
+            "path.type": { "name": "type", "in": "path", "required": true, "schema": { "$ref": "#/components/schemas/PixelType" } },
             "path.writeKey": { "name": "writeKey", "in": "path", "required": true, "schema": { "type": "string" } },
             "path.sourceId": { "name": "sourceId", "in": "path", "required": true, "schema": { "type": "string" } },
             "path.messageId": { "name": "messageId", "in": "path", "required": true, "description": "URL-encoded, or ~{base64url of its UTF-8}.", "schema": { "type": "string", "minLength": 1 } },
@@ -40,7 +40,7 @@ internal static class ApiSchemas
             "query.from": { "name": "from", "in": "query", "description": "Inclusive.", "schema": { "type": "string", "format": "date-time" } },
             "query.to": { "name": "to", "in": "query", "description": "Exclusive.", "schema": { "type": "string", "format": "date-time" } },
             "query.sourceId": { "name": "sourceId", "in": "query", "schema": { "type": "string" } },
-            "query.pixelType": { "name": "type", "in": "query", "schema": { "$ref": "#/components/schemas/EventType", "default": "page" } },
+            "query.pixelType": { "name": "type", "in": "query", "schema": { "$ref": "#/components/schemas/PixelType", "default": "page" } },
             "query.data": { "name": "data", "in": "query", "description": "The event's JSON as base64 or base64url, padding optional.", "schema": { "type": "string" } },
             "query.members": { "name": "members", "in": "query", "style": "form", "explode": true, "description": "Without 'data', every other parameter is a member of the event: properties.a.b=x. Values are strings, a repeated name is a list.", "schema": { "type": "object", "additionalProperties": { "type": "string" } } },
             "header.Content-Encoding": { "name": "Content-Encoding", "in": "header", "schema": { "enum": ["gzip", "identity"] } },
@@ -51,7 +51,8 @@ internal static class ApiSchemas
             "Anything": {},
             "Time": { "type": "string", "format": "date-time", "description": "UTC with milliseconds.", "example": "2026-01-02T03:04:05.678Z" },
             "ProfileId": { "type": "string", "pattern": "^prf_[0-7][0-9A-HJKMNP-TV-Z]{25}$" },
-            "EventType": { "enum": ["track", "identify", "page", "screen", "group", "alias"] },
+            "EventType": { "enum": ["track", "identify", "page", "screen", "group", "alias", "merge"] },
+            "PixelType": { "enum": ["track", "identify", "page", "screen", "group", "alias"] },
             "Problem": {
               "type": "object",
               "required": ["type", "title", "status", "detail", "requestId"],
@@ -68,7 +69,7 @@ internal static class ApiSchemas
             "SentTime": { "type": ["string", "null"], "description": "Of ISO 8601." },
             "Members": {
               "type": "object",
-              "description": "What every event may have. All other members are kept too. At most 32 KB and 64 levels. At least one usable identifier: userId, anonymousId, or an e-mail address or phone number in traits.",
+              "description": "What every event may have. All other members are kept too. At most 32 KB and 64 levels. At least one usable identifier: userId, anonymousId, or an e-mail address or phone number in traits, or one in mergeProperties of a merge call.",
               "properties": {
                 "messageId": { "type": ["string", "null"], "maxLength": 100, "description": "Counts once per source and profile. Without one a retry cannot be told from a new event." },
                 "userId": { "$ref": "#/components/schemas/Id" },
@@ -89,6 +90,24 @@ internal static class ApiSchemas
             "Screen": { "allOf": [{ "$ref": "#/components/schemas/Members" }], "properties": { "type": { "const": "screen" } } },
             "Group": { "allOf": [{ "$ref": "#/components/schemas/Members" }], "required": ["groupId"], "properties": { "type": { "const": "group" }, "groupId": { "$ref": "#/components/schemas/Id" }, "traits": { "type": ["object", "null"], "description": "Of the group." } } },
             "Alias": { "allOf": [{ "$ref": "#/components/schemas/Members" }], "required": ["previousId"], "properties": { "type": { "const": "alias" }, "previousId": { "$ref": "#/components/schemas/Id" } } },
+            "Merge": {
+              "allOf": [{ "$ref": "#/components/schemas/Members" }],
+              "required": ["mergeProperties"],
+              "properties": {
+                "type": { "const": "merge" },
+                "mergeProperties": {
+                  "type": "array", "minItems": 1, "maxItems": 20,
+                  "items": {
+                    "type": "object",
+                    "required": ["type", "value"],
+                    "properties": {
+                      "type": { "type": ["string", "number"], "description": "An identifier type or one of its externalIdTypes; 'mobile' is 'phone' too. An entry with any other type is kept and links nobody.", "example": "email" },
+                      "value": { "type": ["string", "number"], "example": "ann@shop.example" }
+                    }
+                  }
+                }
+              }
+            },
             "Batch": {
               "type": "object",
               "required": ["batch"],
@@ -99,7 +118,8 @@ internal static class ApiSchemas
                     "required": ["type"],
                     "oneOf": [
                       { "$ref": "#/components/schemas/Track" }, { "$ref": "#/components/schemas/Identify" }, { "$ref": "#/components/schemas/Page" },
-                      { "$ref": "#/components/schemas/Screen" }, { "$ref": "#/components/schemas/Group" }, { "$ref": "#/components/schemas/Alias" }
+                      { "$ref": "#/components/schemas/Screen" }, { "$ref": "#/components/schemas/Group" }, { "$ref": "#/components/schemas/Alias" },
+                      { "$ref": "#/components/schemas/Merge" }
                     ]
                   }
                 },

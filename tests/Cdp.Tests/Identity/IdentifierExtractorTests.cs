@@ -33,6 +33,14 @@ public sealed class IdentifierExtractorTests
     [InlineData("group", """ "userId":7,"traits":{"email":"company@b.c"} """, "user_id:7")]
     [InlineData("track", """ "userId":" ","anonymousId":"null" """, "")]
     [InlineData("track", """ "context":{"externalIds":[{"id":"u","type":"user_id"},{"id":"w","type":"wallet"},{"id":"a@b.c","type":"email","collection":"users","encoding":"none"},7,null,[{"id":"b","type":"user_id"}],{"type":"user_id"},{"id":"c"}]} """, "user_id:u email:a@b.c")]
+    [InlineData("merge", """ "userId":"u","mergeProperties":[{"type":"mobile","value":"+1-202-555-0146"},{"value":"Alex@Example.org","since":[1],"type":"email"}] """, "user_id:u email:alex@example.org phone:+12025550146")]
+    [InlineData("merge", """ "mergeProperties":[{"type":"email","value":"b@b.c"},{"type":"email","value":"a@b.c"},{"type":"email","value":"A@b.c"},{"type":"anonymous_id","value":7},{"type":"anonymous_id","value":1e3}] """, "email:b@b.c email:a@b.c anonymous_id:7 anonymous_id:1000")]
+    [InlineData("merge", """ "mergeProperties":[{"type":"Email","value":"a@b.c"},{"type":"Mobile","value":"+12025550146"},{"type":"shoe size","value":43},{"type":"user_id","value":"null"},{"type":"email","value":"none"},{"type":7,"value":"x"}] """, "")]
+    [InlineData("merge", """ "mergeProperties":[7,null,[{"type":"email","value":"x@b.c"}],{"type":"email"},{"value":"a@b.c"},{"type":"email","value":{"type":"email","value":"y@b.c"}},{"type":"email","value":"z@b.c"}] """, "email:z@b.c")]
+    [InlineData("merge", """ "mergeProperties":{"type":"email","value":"a@b.c"} """, "")]
+    [InlineData("merge", """ "mergeProperties":[{"type":"email","value":"a@b.c"}],"traits":{"email":"t@b.c"},"context":{"traits":{"email":"x@y.z"}} """, "email:a@b.c email:x@y.z")]
+    [InlineData("identify", """ "userId":"u","mergeProperties":[{"type":"email","value":"a@b.c"}] """, "user_id:u")]
+    [InlineData("track", """ "userId":"u","context":{"externalIds":[{"id":"+12025550146","type":"mobile"}]} """, "user_id:u")]
     public void Extract_ByDefaultRules(string type, string members, string expected) => Assert.Equal(expected, Extract(type, members, IdentityRules.Default));
 
     [Theory]
@@ -60,6 +68,7 @@ public sealed class IdentifierExtractorTests
     [InlineData("track", """ "context":{"externalIds":[{"id":"k1","type":"card"},{"id":"k2","type":"Loyalty Card"},{"id":"k3","type":"loyalty"},{"id":4,"type":"loyalty"},{"id":"k5","type":"Loyalty"}]} """, "loyalty:k1 loyalty:k2 loyalty:k3 loyalty:4")]
     [InlineData("track", """ "context":{"externalIds":[{"id":"k1","type":"card","collection":"accounts"},{"id":"k2","type":"card","collection":null,"encoding":null},{"id":"k3","type":"card","encoding":"sha256"},{"id":"k4","type":"card","encoding":"md5"},{"id":"k5","type":"card","collection":1}]} """, "loyalty:k2")]
     [InlineData("track", """ "context":{"externalIds":{"id":"k1","type":"card"}} """, "")]
+    [InlineData("merge", """ "mergeProperties":[{"type":"card","value":"k1"},{"type":"Loyalty Card","value":"k2"},{"type":"loyalty","value":3},{"type":"Loyalty","value":"k4"},{"type":"crm_id","value":"c"}] """, "crm_id:c loyalty:k1 loyalty:k2 loyalty:3")]
     public void Extract_ByConfiguredPaths(string type, string members, string expected) => Assert.Equal(expected, Extract(type, members, Rules));
 
     [Fact]
@@ -69,6 +78,17 @@ public sealed class IdentifierExtractorTests
         Assert.Equal("hashed:" + Hash, Extract("track", $$""" "context":{"externalIds":[{"id":"{{Hash}}","type":"hashed"}]} """, Rules));
         Assert.Equal("", Extract("track", """ "context":{"externalIds":[{"id":"plain","type":"hashed"}]} """, Rules));
         Assert.Equal("", Extract("track", $$""" "context":{"externalIds":[{"id":"{{Hash}}","type":"email_sha256","encoding":"sha256"}]} """, Rules));
+    }
+
+    /// <summary>Rules that say what <c>mobile</c> is go first; without <c>phone</c> it is nothing.</summary>
+    [Fact]
+    public void Extract_MobileOfAMergeCall_IsThePhoneUnlessTheRulesSayOtherwise()
+    {
+        const string members = """ "mergeProperties":[{"type":"mobile","value":"+1 202 555 0146"}] """;
+        var others = IdentityRules.Default.Types.Where(t => t.Name != "phone").ToList();
+        Assert.Equal("", Extract("merge", members, new IdentityRules(others)));
+        Assert.Equal("mobile:+1 202 555 0146", Extract("merge", members, new IdentityRules([.. IdentityRules.Default.Types, Type("mobile", 9)])));
+        Assert.Equal("handy:+1 202 555 0146", Extract("merge", members, new IdentityRules([.. IdentityRules.Default.Types, Type("handy", 9) with { ExternalIdTypes = ["mobile"] }])));
     }
 
     [Fact]

@@ -66,8 +66,9 @@ public sealed class TimelineReaderTests
     [InlineData("A,B", null, null, null, "b3 a2 a1")]
     [InlineData("a", null, null, null, "")]
     [InlineData(null, "page", null, null, "p4")]
+    [InlineData(null, "merge", null, null, "m5")]
     [InlineData("B", "track,page", null, null, "b3")]
-    [InlineData(null, null, 2L, null, "p4 b3 a2")]
+    [InlineData(null, null, 2L, null, "m5 p4 b3 a2")]
     [InlineData(null, null, null, 3L, "a2 a1")]
     [InlineData(null, null, 2L, 3L, "a2")]
     [InlineData(null, null, 3L, 3L, "")]
@@ -77,7 +78,7 @@ public sealed class TimelineReaderTests
     {
         var harness = new ReadingHarness();
         var id = ProfileId.New(harness.Ids);
-        await harness.AddAsync(id, [Track("a1", T + 1, "A"), Track("a2", T + 2, "A"), Track("b3", T + 3, "B"), Track("p4", T + 4, "A", type: "page")]);
+        await harness.AddAsync(id, [Track("a1", T + 1, "A"), Track("a2", T + 2, "A"), Track("b3", T + 3, "B"), Track("p4", T + 4, "A", type: "page"), Track("m5", T + 5, "A", type: "merge")]);
         var query = Query(
             1, null, names?.Split(','), types?.Split(',').Select(t => EventTypes.TryParse(t, out var type) ? type : throw new FormatException()).ToArray(),
             from is { } f ? new Instant(T + f) : null, to is { } x ? new Instant(T + x) : null);

@@ -27,6 +27,7 @@ public sealed class DefinitionTests
     [InlineData("""{"event":"A","count":{"gte":"2"}}""", "where.count.gte: is not a number")]
     [InlineData("""{"event":"A","sum":{}}""", "where.sum: names no property")]
     [InlineData("""{"event":"$pages"}""", "where.event: '$pages' is unknown; names with $ are $page, $screen, $identify, $group")]
+    [InlineData("""{"event":"$merge"}""", "where.event: '$merge' is unknown; names with $ are $page, $screen, $identify, $group")]
     [InlineData("""{"event":"A","within":"1d","between":{"from":"2026-01-01"}}""", "where.between: contradicts within: give one of them")]
     [InlineData("""{"event":"A","between":{"from":"2026-01-02","to":"2026-01-02"}}""", "where.between: ends before it begins")]
     [InlineData("""{"event":"A","between":{"from":"2026-01-02T00:00:00"}}""", "where.between.from: '2026-01-02T00:00:00' has no offset; only dates go with timeZone")]

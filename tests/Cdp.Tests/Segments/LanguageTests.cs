@@ -278,6 +278,10 @@ public sealed class LanguageTests
         Assert.True(new Story(["""{"trait":"plan","eq":1}"""], ["""{"id":"plan","event":"A","compute":"count"}"""]).Then("A").Then("$identify", traits: """{"plan":"gold"}""").Member());
 
     [Fact]
+    public void MergeCall_IsNoneOfTheEventsThatCanBeNamed_AndSetsNoTraits() =>
+        Assert.False(new Story("""{"any":[{"event":"$page"},{"event":"$screen"},{"event":"$identify"},{"event":"$group"},{"event":"merge"},{"trait":"plan","exists":true},{"trait":"group.plan","exists":true}]}""").Then("$merge", traits: """{"plan":"gold"}""").Member());
+
+    [Fact]
     public void GroupTraits_HaveANameOfTheirOwn() =>
         Assert.True(new Story("""{"all":[{"trait":"group.size","gt":10},{"trait":"size","exists":false}]}""").Then("$group", traits: """{"size":50}""").Member());
 

@@ -69,6 +69,22 @@ public sealed class ProfileApiTests(ApiApp app) : IClassFixture<ApiApp>
     }
 
     [Fact]
+    public async Task MergeCall_LinksItsIdentifiers_AndIsOnTheTimeline()
+    {
+        const string path = "/v1/profiles/user_id:";
+        var phone = "+49" + Random.Shared.NextInt64(1_000_000_000, 9_999_999_999);
+        await app.CollectAsync("identify", $$$"""{"messageId":"1-{{{user}}}","userId":"{{{user}}}","traits":{"email":"{{{user}}}@shop.example"}}""");
+        var properties = $$"""[{"type":"email","value":"{{user}}@Shop.example"},{"type":"mobile","value":"{{phone}}"},{"type":"shoe size","value":43.0}]""";
+        await app.CollectAsync("merge", $$$"""{"messageId":"2-{{{user}}}","mergeProperties":{{{properties}}},"traits":{"plan":"pro"}}""");
+
+        var profile = (await app.CallAsync("GET", path + user)).Json;
+        Assert.Equal($$"""{"user_id":["{{user}}"],"email":["{{user}}@shop.example"],"phone":["{{phone}}"]}""", profile.GetProperty("identifiers").GetRawText());
+        Assert.False(profile.GetProperty("traits").TryGetProperty("plan", out _));
+        var page = (await app.CallAsync("GET", $"{path}{user}/events?type=merge")).Json.GetProperty("data");
+        Assert.Equal(("merge", properties), (Assert.Single(page.EnumerateArray()).GetProperty("type").GetString()!, page[0].GetProperty("mergeProperties").GetRawText()));
+    }
+
+    [Fact]
     public async Task MergedProfile_OldIdAnswersTheWinner()
     {
         var first = (await app.CollectAsync("track", $$"""{"messageId":"1-{{user}}","anonymousId":"a-{{user}}","event":"E"}""")).GetProperty("profileId").GetString()!;

@@ -23,11 +23,13 @@ public sealed class CollectHttpTests(CollectApp app) : IClassFixture<CollectApp>
     [InlineData("screen", "screen")]
     [InlineData("group", "group")]
     [InlineData("alias", "alias")]
+    [InlineData("merge", "merge")]
+    [InlineData("MERGE", "merge")]
     [InlineData("track/", "track")]
     public async Task Each_path_decides_the_type(string path, string type)
     {
         var id = Id();
-        using var response = await app.PostAsync("/v1/" + path, $$"""{"messageId":"{{id}}","userId":"u","event":"e","groupId":"g","previousId":"p","extra":1.50}""");
+        using var response = await app.PostAsync("/v1/" + path, $$"""{"messageId":"{{id}}","userId":"u","event":"e","groupId":"g","previousId":"p","mergeProperties":[{"type":"email","value":"ann@shop.example"}],"extra":1.50}""");
         Assert.Equal(HttpStatusCode.OK, response.StatusCode);
         Assert.Equal("""{"success":true}""", await response.Content.ReadAsStringAsync());
         Assert.NotEmpty(response.Headers.GetValues("Cdp-Request-Id").Single());
@@ -55,6 +57,23 @@ public sealed class CollectHttpTests(CollectApp app) : IClassFixture<CollectApp>
         var rejected = Assert.Single(body.GetProperty("rejected").EnumerateArray());
         Assert.Equal((1, "bad", "/problems/no-identity"), (rejected.GetProperty("index").GetInt32(), rejected.GetProperty("messageId").GetString(), rejected.GetProperty("type").GetString()));
         Assert.Equal(historical, (await app.QueuedAsync(id))!.Value.Historical);
+    }
+
+    [Fact]
+    public async Task A_merge_call_is_taken_in_a_batch_and_refused_with_its_path()
+    {
+        var id = Id();
+        const string good = """{"type":"email","value":"alex@example.org"}""";
+        using var batch = await app.PostAsync("/v1/batch", $$"""{"batch":[{"type":"merge","messageId":"{{id}}","mergeProperties":[{{good}}]},{"type":"merge","userId":"u","mergeProperties":[]}]}""");
+        Assert.Equal(HttpStatusCode.OK, batch.StatusCode);
+        Assert.Equal(1, (await JsonAsync(batch)).GetProperty("accepted").GetInt32());
+        Assert.Equal($"[{good}]", (await app.QueuedAsync(id))!.Value.Json.GetProperty("mergeProperties").GetRawText());
+
+        using var single = await app.PostAsync("/v1/merge", $$"""{"userId":"u","mergeProperties":[{{good}},{"type":"mobile"}]}""");
+        var problem = await AssertProblemAsync(single, HttpStatusCode.BadRequest, "invalid-field");
+        Assert.Equal("mergeProperties[1].value", problem.GetProperty("errors")[0].GetProperty("path").GetString());
+        using var nobody = await app.PostAsync("/v1/merge", """{"mergeProperties":[{"type":"shoe size","value":43}]}""");
+        await AssertProblemAsync(nobody, HttpStatusCode.BadRequest, "no-identity");
     }
 
     [Fact]
@@ -274,6 +293,8 @@ public sealed class CollectHttpTests(CollectApp app) : IClassFixture<CollectApp>
     [InlineData("/pixel.gif?writeKey=local&anonymousId=a&messageId=ID", "page")]
     [InlineData("/pixel.gif?type=identify&writeKey=local&userId=a&messageId=ID&traits.x=1&traits.x=2", "identify")]
     [InlineData("/v1/pixel/track?data=DATA", "track")]
+    [InlineData("/v1/pixel/merge?data=DATA", null)]
+    [InlineData("/pixel.gif?type=merge&writeKey=local&userId=u&messageId=ID&mergeProperties.type=email&mergeProperties.value=a@b.c", null)]
     [InlineData("/v1/pixel/track?writeKey=local", null)]
     [InlineData("/v1/pixel/track?userId=u&event=e", null)]
     [InlineData("/v1/pixel/dance?writeKey=local&userId=u", null)]
@@ -284,7 +305,7 @@ public sealed class CollectHttpTests(CollectApp app) : IClassFixture<CollectApp>
     public async Task A_pixel_is_always_the_image(string path, string? type)
     {
         var id = Id();
-        var data = Convert.ToBase64String(Encoding.UTF8.GetBytes($$"""{"writeKey":"local","event":"e","userId":"u","messageId":"{{id}}"}""")).Replace('+', '-').Replace('/', '_').TrimEnd('=');
+        var data = Convert.ToBase64String(Encoding.UTF8.GetBytes($$"""{"writeKey":"local","event":"e","userId":"u","messageId":"{{id}}","mergeProperties":[{"type":"email","value":"a@b.c"}]}""")).Replace('+', '-').Replace('/', '_').TrimEnd('=');
         using var response = await app.Client.GetAsync(path.Replace("ID", id, StringComparison.Ordinal).Replace("DATA", data, StringComparison.Ordinal));
         await AssertGifAsync(response);
         var queued = await app.QueuedAsync(id);
