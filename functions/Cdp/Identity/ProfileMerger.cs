@@ -119,7 +119,7 @@ public sealed class ProfileMerger(
                     winner.Document.Absorbing.Remove(absorption);
                 var (brought, seen) = (StillLinking(request.Brought, first), StillLinking(request.Seen, second));
                 var rule = brought is [] && request.Brought.Count > 0 || seen is [] && request.Seen.Count > 0
-                    ? "link.detached"
+                    ? "link.suspended"
                     : IdentityPolicy.IsRejected(winner.Document, loser.Document, brought, seen)
                         ? "link.rejected"
                         : IdentityPolicy.MergeViolation(rules, winner.Document, loser.Document, request.At);

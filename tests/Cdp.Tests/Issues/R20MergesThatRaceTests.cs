@@ -6,7 +6,7 @@ using Cdp.Tests.Storage;
 namespace Cdp.Tests.Issues;
 
 /// <summary>Several messages ask for the same merge: one does it, and the others do not read all of the timeline again and again.</summary>
-public sealed class R32MergesThatRaceTests
+public sealed class R20MergesThatRaceTests
 {
     private const int Events = 600;
 

@@ -4,7 +4,7 @@ using Cdp.Tests.Collect;
 namespace Cdp.Tests.Issues;
 
 /// <summary>SDKs write the messageId last. A rejection could not be told whose it was, where the fault stood before it.</summary>
-public sealed class R12RejectedMessageIdTests
+public sealed class R13RejectedMessageIdTests
 {
     [Fact]
     public async Task Rejection_NamesTheMessage_WhereverItsIdStands()

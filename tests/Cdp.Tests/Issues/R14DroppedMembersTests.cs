@@ -5,7 +5,7 @@ using Cdp.Tests.Collect;
 namespace Cdp.Tests.Issues;
 
 /// <summary>Duplicate names are refused with their path also inside of members that are not stored: nobody shall have to know which these are.</summary>
-public sealed class R13DroppedMembersTests
+public sealed class R14DroppedMembersTests
 {
     [Theory]
     [InlineData(EventType.Track, """{"event":"e","userId":"u","sourceId":{"b":1,"b":2}}""", "sourceId.b")]

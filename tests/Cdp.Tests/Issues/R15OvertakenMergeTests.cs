@@ -7,7 +7,7 @@ namespace Cdp.Tests.Issues;
 /// <summary>
 /// A worker stops before it deletes the loser's rows. The merge is finished by another one, taken back, and the two are merged again by another link.
 /// </summary>
-public sealed class R12OvertakenMergeTests
+public sealed class R15OvertakenMergeTests
 {
     [Fact]
     public async Task FirstMergesDeletionGoesOnBeforeTheSecondHasCopied_NothingIsLost()

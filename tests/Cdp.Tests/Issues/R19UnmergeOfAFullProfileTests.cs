@@ -4,7 +4,7 @@ using Cdp.Tests.Processing;
 namespace Cdp.Tests.Issues;
 
 /// <summary>An unmerge folds anew what commits had refused, and must not make a document of it that no row takes.</summary>
-public sealed class R31UnmergeOfAFullProfileTests
+public sealed class R19UnmergeOfAFullProfileTests
 {
     private const int Events = 50;
 

@@ -8,7 +8,7 @@ using Cdp.Tests.Storage;
 namespace Cdp.Tests.Issues;
 
 /// <summary>Readers while a profile is merged or parted.</summary>
-public sealed class R30ReadsDuringUnmergeTests
+public sealed class R18ReadsDuringUnmergeTests
 {
     private const int Events = 60;
 

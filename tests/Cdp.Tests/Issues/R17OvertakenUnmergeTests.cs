@@ -7,7 +7,7 @@ namespace Cdp.Tests.Issues;
 /// A worker stops before it deletes what its unmerge has moved. The unmerge is finished by another one, the two are merged again, and a second
 /// unmerge begins.
 /// </summary>
-public sealed class R14OvertakenUnmergeTests
+public sealed class R17OvertakenUnmergeTests
 {
     [Fact]
     public async Task FirstUnmergesDeletionGoesOnBeforeTheSecondHasMoved_NothingIsLost()

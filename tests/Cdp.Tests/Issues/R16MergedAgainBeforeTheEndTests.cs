@@ -8,7 +8,7 @@ namespace Cdp.Tests.Issues;
 /// An unmerge has released the profile that comes back; the worker dies before it closes the other one. When the message comes again, the
 /// released profile is a tombstone again: another merge has taken it.
 /// </summary>
-public sealed class R13MergedAgainBeforeTheEndTests
+public sealed class R16MergedAgainBeforeTheEndTests
 {
     [Fact]
     public async Task ReleasedProfileIsMergedElsewhereBeforeTheUnmergeEnds_ItIsNotBroughtBackOnceMore()
