@@ -24,10 +24,11 @@ public sealed class IdentityRulesAdmin(ApiAccess access, IdentityRulesStore stor
                 var present = await store.GetAsync(request.HttpContext.RequestAborted);
                 Conditions.Check(request, present?.Version);
                 var rules = IdentityRulesDocument.Read(body, (present?.Rules ?? IdentityRules.Default).Version + 1);
+                // Before they hold: rules that decided anything are never missing from the log. Of two lines of one version the later holds.
+                await log.RecordAsync(json => WriteChange(json, rules), request.HttpContext.RequestAborted);
                 if (await store.PutAsync(rules, present?.Version, request.HttpContext.RequestAborted) is not { } version)
                     continue;
                 registry.Expire();
-                await log.RecordAsync(json => WriteChange(json, rules), request.HttpContext.RequestAborted);
                 return Document(rules, version, present is null ? StatusCodes.Status201Created : StatusCodes.Status200OK);
             }
 
