@@ -384,6 +384,7 @@ public sealed class ProfileMerger(
         Elsewhere,
     }
 
+    /// <summary>While a chunk is written the next one is read and prepared: the service and this process need not wait for each other.</summary>
     private async Task<Moved> CopyAsync(ProfileId winner, Absorption absorption, Deadline deadline, CancellationToken cancellation)
     {
         var loser = absorption.Loser;
@@ -392,35 +393,49 @@ public sealed class ProfileMerger(
             return Moved.Elsewhere;
         var permit = new Permit(winner, loser, row.Version);
         var from = row.Data.IsEmpty ? first : Encoding.ASCII.GetString(row.Data.Span) + "!";
-        var chunk = new List<EventRow>(CopiedEvents);
-        await foreach (var copied in rows.RangeAsync(TableName.Profiles, loser.Shard, from, end, 1000, cancellation))
+        var chunk = new List<EventCopy>(CopiedEvents);
+        var position = "";
+        var written = false;
+        var writing = Task.FromResult(true);
+        try
         {
-            chunk.Add(EventRow.Decode(loser, copied.Data));
-            permit.Position = copied.Key;
-            if (chunk.Count < CopiedEvents)
-                continue;
-            if (!await CopyChunkAsync(permit, chunk, cancellation))
-                return Moved.Overtaken;
-            chunk.Clear();
-            if (deadline.IsOver)
-                return Moved.InPart;
-        }
+            await foreach (var copied in rows.RangeAsync(TableName.Profiles, loser.Shard, from, end, 1000, cancellation))
+            {
+                chunk.Add(new EventCopy(EventRow.Decode(loser, copied.Data), winner));
+                position = copied.Key;
+                if (chunk.Count < CopiedEvents)
+                    continue;
+                if (!await writing)
+                    return Moved.Overtaken;
+                // Each run does one at least.
+                if (written && deadline.IsOver)
+                    return Moved.InPart;
+                written = true;
+                writing = CopyChunkAsync(permit, position, chunk, cancellation);
+                chunk = new List<EventCopy>(CopiedEvents);
+            }
 
-        return chunk.Count == 0 || await CopyChunkAsync(permit, chunk, cancellation) ? Moved.Whole : Moved.Overtaken;
+            if (await writing && chunk.Count > 0)
+                writing = CopyChunkAsync(permit, position, chunk, cancellation);
+            return await writing ? Moved.Whole : Moved.Overtaken;
+        }
+        finally
+        {
+            // Where reading failed.
+            await ((Task)writing).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        }
     }
 
     /// <summary>False where another run of this merge was quicker: the permit tells how far it came.</summary>
-    private async Task<bool> CopyChunkAsync(Permit permit, List<EventRow> chunk, CancellationToken cancellation)
+    /// <param name="position">The key of the last event of the chunk.</param>
+    private async Task<bool> CopyChunkAsync(Permit permit, string position, List<EventCopy> chunk, CancellationToken cancellation)
     {
         var both = 0;
         for (var tries = 0; tries < MostTries; tries++)
         {
-            var writes = new List<RowWrite>((chunk.Count * 2) + 2) { permit.Advance() };
-            foreach (var row in chunk)
-            {
-                writes.Add(RowWrite.Insert(ProfileRows.Event(permit.Winner, row.Event.Timestamp, row.Event.MessageKey), (row with { Version = 0 }).Encode(permit.Winner)));
-                writes.Add(RowWrite.Insert(ProfileRows.Marker(permit.Winner, row.Event.MessageKey), ProfileRows.MarkerData(row.Event)));
-            }
+            var writes = new List<RowWrite>((chunk.Count * 2) + 2) { permit.Advance(position) };
+            foreach (var copy in chunk)
+                writes.AddRange([copy.Row, copy.Marker]);
 
             var document = writes.Count;
             if (both > 0)
@@ -451,23 +466,22 @@ public sealed class ProfileMerger(
     }
 
     /// <summary>Takes out of the chunk what the winner has already: both sides had it, and it was counted twice. Returns how many these are.</summary>
-    private async Task<int> RemovePresentAsync(ProfileId winner, List<EventRow> chunk, CancellationToken cancellation)
+    private async Task<int> RemovePresentAsync(ProfileId winner, List<EventCopy> chunk, CancellationToken cancellation)
     {
-        var reads = chunk.ConvertAll(row =>
-            rows.GetAsync(TableName.Profiles, winner.Shard, ProfileRows.Marker(winner, row.Event.MessageKey), cancellation));
+        var reads = chunk.ConvertAll(copy => rows.GetAsync(TableName.Profiles, winner.Shard, copy.Marker.Key, cancellation));
         var markers = await Task.WhenAll(reads);
         var removed = 0;
         for (var i = chunk.Count - 1; i >= 0; i--)
         {
             if (markers[i] is not { } marker)
                 continue;
-            var row = chunk[i];
+            var e = chunk[i].Event;
             chunk.RemoveAt(i);
             removed++;
-            if (ProfileRows.ReadMarker(marker.Data.Span).ContentHash != row.Event.ContentHash)
+            if (ProfileRows.ReadMarker(marker.Data.Span).ContentHash != e.ContentHash)
             {
                 await failures.RecordAsync(
-                    row.Event, FailureReason.MessageIdReused,
+                    e, FailureReason.MessageIdReused,
                     "Two merged profiles had different messages under this messageId. Use a new messageId for each message.", winner, cancellation);
             }
         }
@@ -513,34 +527,41 @@ public sealed class ProfileMerger(
 
         var (from, to) = ProfileRows.Events(loser);
         var version = tombstone.Version;
-        var writes = new List<RowWrite>(StorageLimits.TransactionRows) { default };
-        async Task<bool> DeleteAsync()
+        async Task<bool> DeleteAsync(List<RowWrite> writes)
         {
-            writes[0] = RowWrite.Replace(ProfileRows.Document(loser), tombstone.Data, version);
-            var result = await rows.CommitAsync(TableName.Profiles, loser.Shard, writes, cancellation);
+            var result = await rows.CommitAsync(
+                TableName.Profiles, loser.Shard, [RowWrite.Replace(ProfileRows.Document(loser), tombstone.Data, version), .. writes], cancellation);
             version = result.Committed ? result.Versions[0]! : version;
-            writes = new List<RowWrite>(StorageLimits.TransactionRows) { default };
             return result.Committed;
         }
 
+        var writes = new List<RowWrite>(StorageLimits.TransactionRows);
+        var deleted = false;
+        var deleting = Task.FromResult(true);
         try
         {
             await foreach (var row in rows.RangeAsync(TableName.Profiles, loser.Shard, from, to, 1000, cancellation))
             {
                 writes.Add(RowWrite.Delete(row.Key));
                 writes.Add(RowWrite.Delete(ProfileRows.Marker(loser, ProfileRows.MessageOfEventKey(row.Key))));
-                if (writes.Count + 2 <= StorageLimits.TransactionRows)
+                if (writes.Count + 3 <= StorageLimits.TransactionRows)
                     continue;
-                if (!await DeleteAsync())
+                if (!await deleting)
                     return Moved.Overtaken;
-                if (deadline.IsOver)
+                if (deleted && deadline.IsOver)
                     return Moved.InPart;
+                deleted = true;
+                deleting = DeleteAsync(writes);
+                writes = new List<RowWrite>(StorageLimits.TransactionRows);
             }
 
-            return writes.Count == 1 || await DeleteAsync() ? Moved.Whole : Moved.Overtaken;
+            if (await deleting && writes.Count > 0)
+                deleting = DeleteAsync(writes);
+            return await deleting ? Moved.Whole : Moved.Overtaken;
         }
         finally
         {
+            await ((Task)deleting).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
             profiles.Forget(loser);
         }
     }
@@ -624,10 +645,18 @@ public sealed class ProfileMerger(
 
         public string Version { get; set; } = version;
 
-        /// <summary>The last event of the chunk to be copied.</summary>
-        public string Position { get; set; } = "";
+        public RowWrite Advance(string position) => RowWrite.Replace(ProfileRows.CopyPermit(Winner, loser), Encoding.ASCII.GetBytes(position), Version);
+    }
 
-        public RowWrite Advance() => RowWrite.Replace(ProfileRows.CopyPermit(Winner, loser), Encoding.ASCII.GetBytes(Position), Version);
+    /// <summary>An event of the loser and what is written of it for the winner.</summary>
+    private sealed class EventCopy(EventRow row, ProfileId winner)
+    {
+        public Event Event { get; } = row.Event;
+
+        public RowWrite Row { get; } = RowWrite.Insert(
+            ProfileRows.Event(winner, row.Event.Timestamp, row.Event.MessageKey), (row with { Version = 0 }).Encode(winner));
+
+        public RowWrite Marker { get; } = RowWrite.Insert(ProfileRows.Marker(winner, row.Event.MessageKey), ProfileRows.MarkerData(row.Event));
     }
 
     private readonly struct Side(ProfileId id, Profile? document, string? version)
