@@ -31,7 +31,7 @@ public sealed record CommitOutcome(IReadOnlyList<Event> Stale, IReadOnlyList<Eve
 /// </para>
 /// </remarks>
 public sealed class ProfileCommitter(
-    IRowStore rows, ProfileStore profiles, Outbox outbox, RecentCommits recent, TimeProvider time)
+    IRowStore rows, ProfileStore profiles, IdentityIndex index, Outbox outbox, RecentCommits recent, TimeProvider time)
 {
     // A row for the document, one for effects, two for each event.
     private const int MostEvents = (StorageLimits.TransactionRows - 2) / 2;
@@ -61,6 +61,7 @@ public sealed class ProfileCommitter(
             }
 
             await RemoveTakenElsewhereAsync(batch, document, cancellation);
+            await RemoveStrayedAsync(batch, document, cancellation);
             if (await TryCommitAsync(batch, document, stored, cancellation))
                 tries = -1;
         }
@@ -177,6 +178,29 @@ public sealed class ProfileCommitter(
         holdings.Add(document);
         holdings.Add(resolution.Identifiers);
         return holdings.Violation is null;
+    }
+
+    /// <summary>
+    /// A profile that came back by an unmerge was gone for a while: claims for it, of resolutions from before, may have been led to the winner and be
+    /// listed there. Asked after the document was read, so that a merge in between is seen at its version.
+    /// </summary>
+    private async Task RemoveStrayedAsync(Batch batch, Profile document, CancellationToken cancellation)
+    {
+        if (!document.Merges.Exists(m => m.State == MergeState.Undone && m.Loser == document.Id))
+            return;
+        var strayed = new List<AssignedEvent>();
+        foreach (var assigned in batch.Remaining)
+        {
+            foreach (var identifier in assigned.Resolution.Identifiers)
+            {
+                if (document.Owns(identifier) || (await index.ReadAsync(identifier, cancellation))?.Profile == document.Id)
+                    continue;
+                strayed.Add(assigned);
+                break;
+            }
+        }
+
+        batch.MoveToStale(strayed);
     }
 
     /// <summary>
