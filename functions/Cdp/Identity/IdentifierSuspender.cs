@@ -144,6 +144,8 @@ public sealed class IdentifierSuspender(
         for (var tries = 0; tries < MostTries; tries++)
         {
             var (_, document, version) = await profiles.FollowAsync(entry.Suspension!.Home, entry.Identifier, fresh: true, cancellation);
+            if (document?.IsAwaiting(entry.Identifier) == true)
+                throw new ConflictException($"Profile {document.Id} is being unmerged; what it gives away is not at its place yet.");
             if (document is null || !change(document) || await profiles.SaveAsync(document, version, cancellation))
                 return;
         }
@@ -160,7 +162,8 @@ public sealed class IdentifierSuspender(
         var released = document.Released.FindIndex(r => r.Identifier == identifier);
         if (entry.State == LinkState.Detached)
         {
-            if (owned < 0 && released >= 0)
+            // What an unmerge gave away may be on its way back with a merge: that must not list it again either.
+            if (owned < 0 && released >= 0 && document.Released[released].To is null)
                 return false;
             var was = owned >= 0
                 ? document.Identifiers[owned]

@@ -69,7 +69,13 @@ public sealed class IdentityResolver(
                 continue;
             var (linking, linkingEntries, aside) = Part(identifiers, entries);
             if (linking.Count == 0)
+            {
+                // No document would show that what is cached has been led elsewhere since.
+                if (aside.Exists(entry => entry.FromCache))
+                    continue;
                 return await RouteAsync(aside, anew, cancellation);
+            }
+
             if (AllLeadTo(linkingEntries) is { } only && !anew && aside.Count == 0)
                 return new Resolution(only, linking, [], [], PastOf(linkingEntries), Verified: false);
 
@@ -191,6 +197,8 @@ public sealed class IdentityResolver(
     {
         var strongest = aside[0];
         var (id, profile, _) = await profiles.FollowAsync(strongest.Profile, strongest.Identifier, fresh, cancellation);
+        if (strongest.Owned && profile?.IsAwaiting(strongest.Identifier) == true)
+            throw new ConflictException($"Profile {id} is being unmerged; what it gives away is not at its place yet.");
         var listed = strongest.Owned && profile?.FindReleased(strongest.Identifier) is null;
         var elsewhere = new HashSet<ProfileId>(aside.SelectMany(entry => entry.Elsewhere.Append(entry.Profile)));
         return new Resolution(id, listed ? [strongest.Identifier] : [], [], [], [.. elsewhere], Verified: true, Routed: true);
@@ -342,7 +350,7 @@ public sealed class IdentityResolver(
                 (id, profile, _) = await profiles.FollowAsync(now.Profile, now.Identifier, fresh: true, cancellation);
             }
 
-            if (profile is not null && !profile.Owns(entry.Identifier) && profile.FindReleased(entry.Identifier) is { To: not null })
+            if (profile?.IsAwaiting(entry.Identifier) == true)
                 throw new ConflictException($"Profile {id} is being unmerged; what it gives away is not at its place yet.");
 
             holders[i] = new Holder(id, profile);
@@ -449,17 +457,25 @@ public sealed class IdentityResolver(
 
     /// <summary>
     /// Claims of others that no document lists yet: this event's commit may be the first to list them. Writing them anew keeps those who
-    /// claimed from taking them back meanwhile.
+    /// claimed from taking them back meanwhile. A claim for a profile that was merged since, also one of ours, is led to the winner: were it listed there
+    /// while it leads to the tombstone, an unmerge that brings the loser back would lead it astray.
     /// </summary>
     private async Task<bool> AdoptAsync(Attempt attempt, Holder top, CancellationToken cancellation)
     {
         for (var i = 0; i < attempt.Identifiers.Count; i++)
         {
-            if (attempt.Entries[i] is not { } entry || attempt.Holders[i]!.Id != top.Id || top.Profile?.Owns(entry.Identifier) == true || attempt.Scope.IsHeld(entry))
+            if (attempt.Entries[i] is not { } entry || attempt.Holders[i]!.Id != top.Id || top.Profile?.Owns(entry.Identifier) == true
+                || (attempt.Scope.IsHeld(entry) && entry.Profile == top.Id))
+            {
                 continue;
-            if (await index.RepointAsync(entry, entry.Profile, remember: false, cancellation) is not { } adopted)
+            }
+
+            if (await index.RepointAsync(entry, top.Id, remember: false, cancellation) is not { } adopted)
                 return false;
-            attempt.Scope.Adopted(adopted);
+            if (attempt.Scope.IsOurs(entry))
+                attempt.Scope.Claimed(adopted);
+            else
+                attempt.Scope.Adopted(adopted);
         }
 
         return true;

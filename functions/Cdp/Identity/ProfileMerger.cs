@@ -76,8 +76,9 @@ public sealed class ProfileMerger(
     {
         for (var tries = 0; tries < MostTries; tries++)
         {
-            var (firstId, first, firstVersion) = await profiles.FollowAsync(request.First, fresh: true, cancellation);
-            var (secondId, second, secondVersion) = await profiles.FollowAsync(request.Second, fresh: true, cancellation);
+            // What linked them may have gone elsewhere by an unmerge since the merge was asked for.
+            var (firstId, first, firstVersion) = await profiles.FollowAsync(request.First, request.LinkedBy, fresh: true, cancellation);
+            var (secondId, second, secondVersion) = await profiles.FollowAsync(request.Second, request.LinkedTo, fresh: true, cancellation);
             if (firstId == secondId)
             {
                 // Fenced already; what is left of this merge, if anything, is in the winner's document.
@@ -86,15 +87,24 @@ public sealed class ProfileMerger(
 
             if (first?.IsSplitting == true || second?.IsSplitting == true)
                 return MergeProgress.Postponed;
-            // Merged, and parted again since: the request is as old as that merge.
-            if (WasUndone(first, request) || WasUndone(second, request))
+            // Merged, and one of the two, or what linked them, parted again since: the request is as old as that merge.
+            if (WasDone(first, request) || WasDone(second, request))
+            {
+                // Unless the first was merged on while the second was looked up: then they are one, and what the message has seen is still to be noted.
+                var (again, _, againVersion) = await profiles.FollowAsync(request.First, request.LinkedBy, fresh: true, cancellation);
+                if (again != firstId || againVersion != firstVersion)
+                    continue;
                 return MergeProgress.Refused;
+            }
 
             var firstWins = firstId < secondId;
             var winner = new Side(firstWins ? firstId : secondId, firstWins ? first : second, firstWins ? firstVersion : secondVersion);
             var loser = new Side(firstWins ? secondId : firstId, firstWins ? second : first, firstWins ? secondVersion : firstVersion);
-            if (await DropVoidAsync(winner, cancellation) || await DropVoidAsync(loser, cancellation))
+            if (await DropVoidAsync(winner, cancellation, request, loser.Id) || await DropVoidAsync(loser, cancellation, request, winner.Id))
                 continue;
+            // Merged with the one that had what linked them then; it was given to another one since.
+            if (winner.Document.Absorbing.Exists(a => a.MergeId == request.MergeId && a.Loser != loser.Id))
+                return await FinishAsync(request, rules, winner.Id, winner.Document, deadline, cancellation);
             if (loser.Document.Absorbing.Count > 0)
             {
                 // Somebody is at it, or gave up: any worker can bring a merge to its end.
@@ -116,7 +126,13 @@ public sealed class ProfileMerger(
             if (absorption is null || !Reserves(absorption, loser.Document))
             {
                 if (absorption is not null)
+                {
+                    // Read before the winner it may be old, and what is reserved now may have been fenced: that must not be taken back.
+                    if ((await profiles.FindAsync(loser.Id, fresh: true, cancellation))?.Version != loser.Version)
+                        continue;
                     winner.Document.Absorbing.Remove(absorption);
+                }
+
                 var (brought, seen) = (StillLinking(request.Brought, first), StillLinking(request.Seen, second));
                 var rule = brought is [] && request.Brought.Count > 0 || seen is [] && request.Seen.Count > 0
                     ? "link.suspended"
@@ -135,6 +151,9 @@ public sealed class ProfileMerger(
                 continue;
             }
 
+            // Read before the loser the reservation may be an old one: of a merge that was finished and undone since.
+            if ((await profiles.FindAsync(winner.Id, fresh: true, cancellation))?.Version != winner.Version)
+                continue;
             loser.Document.MergedInto = winner.Id;
             if (await profiles.SaveAsync(loser.Document, loser.Version, cancellation))
                 Telemetry.Merged("fencing");
@@ -147,8 +166,8 @@ public sealed class ProfileMerger(
     private static List<Identifier> StillLinking(IReadOnlyList<Identifier> identifiers, Profile? profile) =>
         [.. identifiers.Where(i => profile is null || (!profile.IsQuarantined(i) && profile.FindReleased(i) is not { To: null }))];
 
-    private static bool WasUndone(Profile? profile, MergeRequest request) =>
-        profile?.Merges.Exists(m => m.Id == request.MergeId && m.State == MergeState.Undone) == true;
+    private static bool WasDone(Profile? profile, MergeRequest request) =>
+        profile?.Merges.Exists(m => m.Id == request.MergeId && (m.State is MergeState.Done or MergeState.Undone)) == true;
 
     /// <summary>Brings the merges to their end that a profile is winning; their losers have larger ids, so this does not go in circles.</summary>
     private async Task<MergeProgress> FinishOthersAsync(Side side, IdentityRules rules, Deadline deadline, int depth, CancellationToken cancellation)
@@ -183,15 +202,23 @@ public sealed class ProfileMerger(
     }
 
     /// <summary>
-    /// Takes out reservations of profiles that another merge fenced first. They can never be fulfilled, and what was reserved is now part of a profile
-    /// that this one is linked to by the same identifiers. True where there was any, or somebody else wrote.
+    /// Takes out reservations that can never be fulfilled: of profiles that another merge fenced first, and of those that an unmerge parted from what
+    /// linked them, so that the request now leads to another one. What was reserved is now part of a profile that this one is linked to by the same identifiers. True where there was any, or
+    /// somebody else wrote.
     /// </summary>
-    private async Task<bool> DropVoidAsync(Side side, CancellationToken cancellation)
+    /// <param name="request">Null where it is not about another profile.</param>
+    /// <param name="other">The profile that the request is to merge with this one.</param>
+    private async Task<bool> DropVoidAsync(Side side, CancellationToken cancellation, MergeRequest? request = null, ProfileId other = default)
     {
         var any = false;
         foreach (var absorption in side.Document.Absorbing.ToArray())
         {
-            if (await WinnerOfAsync(absorption, cancellation) is not { } winner || winner == side.Id)
+            if ((await profiles.FindAsync(absorption.Loser, fresh: true, cancellation))?.Decode() is not { } loser)
+                continue;
+            var isElsewhere = loser.MergedInto is { } winner
+                ? winner != side.Id
+                : HasLostLink(loser, side.Document.Merges.Find(m => m.Id == absorption.MergeId)) || (absorption.MergeId == request?.MergeId && absorption.Loser != other);
+            if (!isElsewhere)
                 continue;
             side.Document.Absorbing.Remove(absorption);
             side.Document.Merges.RemoveAll(m => m.Id == absorption.MergeId);
@@ -203,7 +230,11 @@ public sealed class ProfileMerger(
         return any;
     }
 
-    /// <summary>The profile that fenced the loser; null where it is not fenced. Written once, it never changes.</summary>
+    private static bool HasLostLink(Profile loser, MergeRecord? merge) =>
+        merge is not null && !loser.Owns(merge.LinkedBy) && !loser.Owns(merge.LinkedTo)
+        && (loser.FindReleased(merge.LinkedBy) is { To: not null } || loser.FindReleased(merge.LinkedTo) is { To: not null });
+
+    /// <summary>The profile that fenced the loser; null where it is not fenced.</summary>
     private async Task<ProfileId?> WinnerOfAsync(Absorption absorption, CancellationToken cancellation) =>
         (await profiles.FindAsync(absorption.Loser, fresh: true, cancellation))?.Decode().MergedInto;
 

@@ -64,8 +64,9 @@ public sealed class ProfileSplitter(IRowStore rows, ProfileStore profiles, Ident
                 return split.MergeId == request.Unmerge ? await FinishAsync(stayer, split, deadline, cancellation) : MergeProgress.Postponed;
             switch (document.Merges.Find(m => m.Id == request.Unmerge)?.State)
             {
+                // Of a loser that is fenced and not folded yet the records are still to come.
                 case null:
-                    return MergeProgress.Refused;
+                    return document.Absorbing.Count > 0 ? MergeProgress.Postponed : MergeProgress.Refused;
                 case MergeState.Undone:
                     return MergeProgress.Done;
                 case MergeState.Done when document.Absorbing.Count == 0 && document.SplitFrom is null:
@@ -93,7 +94,18 @@ public sealed class ProfileSplitter(IRowStore rows, ProfileStore profiles, Ident
         // What was unmerged from the loser since is no part of it any more.
         var inherited = loser.Merges.ConvertAll(m => document.Merges.Find(ours => ours.Id == m.Id) ?? m);
         ProfileId[] family = [loser.Id, .. inherited.Where(m => m.State != MergeState.Undone).Select(m => m.Loser)];
-        OwnedIdentifier[] given = [.. document.Identifiers.Where(owned => loser.Identifiers.Exists(i => i.Identifier == owned.Identifier))];
+        // Nor is what that profile has brought here since, merged once more by another link.
+        var notItsOwn = new HashSet<Identifier>();
+        foreach (var parted in loser.Merges.Where(m => m.State != MergeState.Undone && inherited.Exists(i => i.Id == m.Id && i.State == MergeState.Undone)))
+        {
+            if (await profiles.FindAsync(parted.Loser, fresh: true, cancellation) is { } stored)
+                notItsOwn.UnionWith(stored.Decode().Identifiers.Select(i => i.Identifier));
+        }
+
+        OwnedIdentifier[] given =
+        [
+            .. document.Identifiers.Where(owned => loser.Identifiers.Exists(i => i.Identifier == owned.Identifier) && !notItsOwn.Contains(owned.Identifier)),
+        ];
 
         document.ForgetEvents();
         foreach (var owned in given)
@@ -103,7 +115,7 @@ public sealed class ProfileSplitter(IRowStore rows, ProfileStore profiles, Ident
         document.Merges.RemoveAll(m => m.State != MergeState.Undone && inherited.Exists(i => i.Id == m.Id));
         document.Decisions.RemoveAll(loser.Decisions.Contains);
         var record = document.Merges.FindIndex(m => m.Id == request.Unmerge);
-        document.Merges[record] = document.Merges[record] with { State = MergeState.Undone, UndoneAt = now };
+        document.Merges[record] = document.Merges[record] with { State = MergeState.Undone, UndoneAt = now, PartedFrom = document.Id };
         document.Splitting = new Split(request.Unmerge, loser.Id, document.Version + 1, family, [.. given.Select(g => g.Unseen())]);
         return await profiles.SaveAsync(
             document, version, cancellation,
@@ -139,8 +151,16 @@ public sealed class ProfileSplitter(IRowStore rows, ProfileStore profiles, Ident
             var before = (await BeforeAsync(stayer, cancellation)) ?? other;
             document.MergedInto = null;
             document.SplitFrom = stayer;
+            var had = document.Identifiers.ConvertAll(i => i.Identifier);
             document.Identifiers.Clear();
             document.Identifiers.AddRange(split.Given);
+            // What was given on or up while the two were one: who still comes here for it is led there.
+            foreach (var identifier in had)
+            {
+                if (!document.Lists(identifier) && other.FindReleased(identifier) is { } released)
+                    document.Release(released);
+            }
+
             document.ForgetEvents();
             for (var i = 0; i < document.Merges.Count; i++)
                 document.Merges[i] = before.Merges.Find(m => m.Id == document.Merges[i].Id) ?? document.Merges[i];
@@ -157,26 +177,29 @@ public sealed class ProfileSplitter(IRowStore rows, ProfileStore profiles, Ident
     /// <summary>Step 3.</summary>
     private async Task RepointAsync(ProfileId stayer, Split split, CancellationToken cancellation)
     {
+        // Those taken out of linking while the two were one are not given back, but the events that came with them are.
+        var before = (await BeforeAsync(split.Loser, cancellation))?.Identifiers.Select(i => i.Identifier) ?? [];
+        List<Identifier> identifiers = [.. split.Given.Select(g => g.Identifier).Union(before)];
         for (var tries = 0; tries < MostTries; tries++)
         {
             // The entries first: the loser is merged again only after it was released, so an entry that merge has written is not overwritten here.
-            var entries = await Task.WhenAll(split.Given.Select(given => index.ReadAsync(given.Identifier, cancellation)));
+            var entries = await Task.WhenAll(identifiers.ConvertAll(identifier => index.ReadAsync(identifier, cancellation)));
             if ((await profiles.FindAsync(split.Loser, fresh: true, cancellation))?.Decode().SplitFrom != stayer || !await StandsAsync(stayer, split, cancellation))
                 return;
             var done = true;
             for (var i = 0; i < entries.Length; i++)
             {
+                var given = i < split.Given.Count;
                 if (entries[i] is not { } entry)
                 {
-                    done &= await index.ClaimAsync(split.Given[i].Identifier, split.Loser, cancellation) is not null;
+                    done &= !given || await index.ClaimAsync(identifiers[i], split.Loser, cancellation) is not null;
                     continue;
                 }
 
-                // What was taken out of linking meanwhile is led elsewhere by that.
-                if ((entry.Profile == split.Loser && entry.Past.Contains(stayer)) || entry.State == LinkState.Detached)
-                    continue;
-                ProfileId[] past = [.. entry.Past.Where(p => p != stayer && p != split.Loser), stayer];
-                done &= await index.ChangeAsync(entry with { Profile = split.Loser, Past = past }, cancellation) is not null;
+                if (entry.State == LinkState.Detached)
+                    done &= entry.Past.Contains(split.Loser) || await index.ChangeAsync(entry with { Past = [.. entry.Past, split.Loser] }, cancellation) is not null;
+                else if (given && !(entry.Profile == split.Loser && entry.Past.Contains(stayer)))
+                    done &= await index.ChangeAsync(entry with { Profile = split.Loser, Past = [.. entry.Past.Where(p => p != stayer && p != split.Loser), stayer] }, cancellation) is not null;
             }
 
             if (done)
@@ -259,7 +282,7 @@ public sealed class ProfileSplitter(IRowStore rows, ProfileStore profiles, Ident
             foreach (var row in coming)
             {
                 fold.Apply(row.Event, EventIdentifiers.Of(row.Event, rules).Among(document.Owns));
-                writes.Add(RowWrite.Insert(ProfileRows.Event(split.Loser, row.Event.Timestamp, row.Event.MessageKey), (row with { Version = 0 }).Encode(split.Loser)));
+                writes.Add(RowWrite.Insert(ProfileRows.Event(split.Loser, row.Event.Timestamp, row.Event.MessageKey), Given(row, split).Encode(split.Loser)));
                 writes.Add(RowWrite.Insert(ProfileRows.Marker(split.Loser, row.Event.MessageKey), ProfileRows.MarkerData(row.Event)));
             }
 
@@ -279,6 +302,13 @@ public sealed class ProfileSplitter(IRowStore rows, ProfileStore profiles, Ident
 
         await DeleteAsync(stayer, split, leaving, cancellation);
     }
+
+    /// <summary>
+    /// From now on it is the loser's as if it had been committed there, so that a later merge and unmerge bring it back here whatever became of its
+    /// identifiers.
+    /// </summary>
+    private static EventRow Given(EventRow row, Split split) =>
+        row with { Version = 0, FirstProfile = split.Family.Contains(row.FirstProfile) ? row.FirstProfile : split.Loser };
 
     private async Task RemoveMovedAsync(ProfileId loser, List<EventRow> coming, CancellationToken cancellation)
     {

@@ -33,7 +33,7 @@ public sealed record CommitOutcome(
 /// </para>
 /// </remarks>
 public sealed class ProfileCommitter(
-    IRowStore rows, ProfileStore profiles, Outbox outbox, RecentCommits recent, TimeProvider time)
+    IRowStore rows, ProfileStore profiles, IdentityIndex index, Outbox outbox, RecentCommits recent, TimeProvider time)
 {
     // A row for the document, one for effects, two for each event.
     private const int MostEvents = (StorageLimits.TransactionRows - 2) / 2;
@@ -63,6 +63,7 @@ public sealed class ProfileCommitter(
             }
 
             await RemoveTakenElsewhereAsync(batch, document, cancellation);
+            await RemoveStrayedAsync(batch, document, cancellation);
             if (await TryCommitAsync(batch, document, stored, cancellation))
                 tries = -1;
         }
@@ -184,6 +185,29 @@ public sealed class ProfileCommitter(
     }
 
     /// <summary>
+    /// A profile that came back by an unmerge was gone for a while: claims for it, of resolutions from before, may have been led to the winner and be
+    /// listed there. Asked after the document was read, so that a merge in between is seen at its version.
+    /// </summary>
+    private async Task RemoveStrayedAsync(Batch batch, Profile document, CancellationToken cancellation)
+    {
+        if (!document.Merges.Exists(m => m.State == MergeState.Undone && m.Loser == document.Id))
+            return;
+        var strayed = new List<AssignedEvent>();
+        foreach (var assigned in batch.Remaining)
+        {
+            foreach (var identifier in assigned.Resolution.Identifiers)
+            {
+                if (document.Owns(identifier) || (await index.ReadAsync(identifier, cancellation))?.Profile == document.Id)
+                    continue;
+                strayed.Add(assigned);
+                break;
+            }
+        }
+
+        batch.MoveToStale(strayed);
+    }
+
+    /// <summary>
     /// While a merge or an unmerge is under way markers are on both sides; and where an identifier leads or led elsewhere, a retry may have
     /// been committed there.
     /// </summary>
@@ -200,6 +224,13 @@ public sealed class ProfileCommitter(
 
         if (document.SplitFrom is { } common)
             (elsewhere ??= []).Add(common);
+        // Of two that were parted either may have it, and an index entry from a cache does not know of the other.
+        foreach (var merge in document.Merges)
+        {
+            if (merge is { State: MergeState.Undone, PartedFrom: { } stayer })
+                (elsewhere ??= []).UnionWith([stayer, merge.Loser]);
+        }
+
         if (elsewhere is null)
             return;
         var looked = new HashSet<ProfileId> { batch.Profile };

@@ -10,7 +10,9 @@ namespace Cdp.Profiles;
 /// An event on a timeline, as stored: format, flags, the profile that first owned it (where that is another one), then the JSON text,
 /// Brotli-compressed where that pays.
 /// </summary>
-/// <param name="FirstProfile">The profile the event was committed to first; it differs from the present one after a merge.</param>
+/// <param name="FirstProfile">
+/// The profile the event was committed to first, or an unmerge has given it to since; it differs from the present one after a merge.
+/// </param>
 /// <param name="Version">
 /// The version of the present owner's document that the event was committed with; 0 where a merge or an unmerge has brought it. It tells an unmerge
 /// which events the document has counted since the unmerge began.

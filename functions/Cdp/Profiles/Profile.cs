@@ -66,8 +66,8 @@ public sealed class Profile(ProfileId id)
 
     public bool IsIdentified => Identifiers.Exists(i => i.Identifier.Type == IdentityRules.UserId);
 
-    /// <summary>Owned, or reserved by a merge under way.</summary>
-    public bool Owns(Identifier identifier)
+    /// <summary>Owned, not merely reserved.</summary>
+    public bool Lists(Identifier identifier)
     {
         foreach (var owned in Identifiers)
         {
@@ -75,6 +75,14 @@ public sealed class Profile(ProfileId id)
                 return true;
         }
 
+        return false;
+    }
+
+    /// <summary>Owned, or reserved by a merge under way.</summary>
+    public bool Owns(Identifier identifier)
+    {
+        if (Lists(identifier))
+            return true;
         foreach (var absorption in Absorbing)
         {
             if (absorption.Reserved.Contains(identifier))
@@ -105,6 +113,12 @@ public sealed class Profile(ProfileId id)
 
         return null;
     }
+
+    /// <summary>
+    /// Whether an unmerge has taken the identifier away and the profile that gets it is not back yet. Asked of the profile that the identifier was
+    /// followed to; whoever needs its owner has to wait.
+    /// </summary>
+    public bool IsAwaiting(Identifier identifier) => FindReleased(identifier) is { To: not null } && !Owns(identifier);
 
     /// <summary>Everything owned or reserved.</summary>
     public IEnumerable<Identifier> AllIdentifiers()

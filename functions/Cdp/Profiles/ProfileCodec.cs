@@ -104,7 +104,8 @@ public static class ProfileCodec
                     {
                         profile.Merges.Add(new MergeRecord(
                             reader.String(), new ProfileId(reader.String()), new ProfileId(reader.String()), reader.Instant(), reader.String(),
-                            reader.Identifier(), reader.Identifier(), (MergeState)reader.Byte(), reader.Byte() == 0 ? null : reader.Instant()));
+                            reader.Identifier(), reader.Identifier(), (MergeState)reader.Byte(), reader.Byte() == 0 ? null : reader.Instant(),
+                            reader.String() is { Length: > 0 } stayer ? new ProfileId(stayer) : null));
                     }
 
                     break;
@@ -212,6 +213,7 @@ public static class ProfileCodec
             writer.Byte(merge.UndoneAt is null ? (byte)0 : (byte)1);
             if (merge.UndoneAt is { } undone)
                 writer.Long(undone.Milliseconds);
+            writer.String(merge.PartedFrom?.Value ?? "");
         }
 
         writer.End(start);

@@ -103,8 +103,10 @@ public enum MergeState
 /// <summary>A merge this profile won, as <c>/identities</c> shows it.</summary>
 /// <param name="LinkedBy">The identifier of the message that led to the one profile.</param>
 /// <param name="LinkedTo">The identifier of the message that led to the other.</param>
+/// <param name="PartedFrom">The profile that had both when the merge was undone: the winner, or one that had absorbed it since.</param>
 public sealed record MergeRecord(
-    string Id, ProfileId Winner, ProfileId Loser, Instant At, string MessageId, Identifier LinkedBy, Identifier LinkedTo, MergeState State, Instant? UndoneAt);
+    string Id, ProfileId Winner, ProfileId Loser, Instant At, string MessageId, Identifier LinkedBy, Identifier LinkedTo, MergeState State, Instant? UndoneAt,
+    ProfileId? PartedFrom = null);
 
 /// <summary>A decision of the identity rules against an identifier of an event, as <c>/identities</c> shows it.</summary>
 /// <param name="Action">One of <see cref="DecisionAction"/>.</param>

@@ -67,7 +67,8 @@ public sealed class ProfileStore(IRowStore rows)
         ProfileId id, Identifier identifier, bool fresh, CancellationToken cancellation)
     {
         var found = await FollowAsync(id, fresh, cancellation);
-        for (var hops = 0; hops < LongestChain && found.Profile is { } profile && !profile.Owns(identifier) && profile.FindReleased(identifier) is { To: { } to }; hops++)
+        // What is only reserved, to be merged back, is still with the other one.
+        for (var hops = 0; hops < LongestChain && found.Profile is { } profile && !profile.Lists(identifier) && profile.FindReleased(identifier) is { To: { } to }; hops++)
         {
             var next = await FollowAsync(to, fresh, cancellation);
             // The unmerge has just begun: the profile that gets it is not back yet.

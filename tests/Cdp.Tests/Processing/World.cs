@@ -68,7 +68,7 @@ public sealed class Worker(FakeStore store, TimeProvider time, Random random, st
             Processor = new EventProcessor(
                 store,
                 new IdentityResolver(index, profiles, suspender, sources, ids, time),
-                new ProfileCommitter(store, profiles, Outbox, new RecentCommits(), time),
+                new ProfileCommitter(store, profiles, index, Outbox, new RecentCommits(), time),
                 archive,
                 failures,
                 rules);

@@ -84,7 +84,7 @@ public sealed class ProfileTests
         var profile = Fold(TestEvents.Make("m1", "identify", userId: "u", anonymousId: "a", traits: new { email = "a@b.c", text = new string('x', 1000) }));
         var other = ProfileId.New(new IdGenerator(TimeProvider.System));
         profile.Version = 7;
-        profile.Merges.Add(new MergeRecord("mrg_1", Id, other, new Instant(5), "m", new("user_id", "u"), new("anonymous_id", "a"), MergeState.Undone, new Instant(9)));
+        profile.Merges.Add(new MergeRecord("mrg_1", Id, other, new Instant(5), "m", new("user_id", "u"), new("anonymous_id", "a"), MergeState.Undone, new Instant(9), other));
         profile.Decisions.Add(new IdentityDecision(new Instant(6), "m", new("email", "x@y.z"), "dropped", "email.limit"));
         profile.Absorbing.Add(new Absorption("mrg_2", other, true, [new("phone", "+491")]));
         profile.MergedInto = other;

@@ -1,0 +1,84 @@
+using Cdp.Identity;
+using Cdp.Profiles;
+using Cdp.Storage;
+using Cdp.Tests.Issues;
+
+namespace Cdp.Tests.Processing;
+
+/// <summary>Three workers, and at each storage call chance decides whose turn it is.</summary>
+internal static class RandomSchedule
+{
+    // Far more than any story needs: beyond it messages wait for each other in a circle.
+    private const int MostDeliveries = 2_000;
+
+    /// <summary>Works the queues off. Every storage call waits until it is drawn.</summary>
+    /// <param name="unmerges">So many times at most somebody asks, in between, for an unmerge of a merge that stands.</param>
+    public static async Task RunAsync(World world, Random random, int unmerges = 0)
+    {
+        var gate = new Lock();
+        var waiting = new List<TaskCompletionSource>();
+        var deliveries = 0;
+        world.Store.Before = async _ =>
+        {
+            if (Worker.Current is null)
+                return;
+            var turn = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+            lock (gate)
+                waiting.Add(turn);
+            await turn.Task;
+        };
+
+        async Task WorkAsync(Worker worker)
+        {
+            while (world.Next() is { } message)
+            {
+                Assert.True(Interlocked.Increment(ref deliveries) < MostDeliveries, "the workers go round in circles");
+                try
+                {
+                    await worker.ProcessAsync(message);
+                    world.Store.Delete(message);
+                }
+                catch (Exception error) when (error is ConflictException or AggregateException)
+                {
+                    Assert.True(message.DequeueCount < 20, $"poisoned: {message.Body}: {error}");
+                    world.Store.Release(message);
+                }
+            }
+        }
+
+        var all = Task.WhenAll(Enumerable.Range(0, 3).Select(_ => world.NewWorker()).Select(worker => Task.Run(() => WorkAsync(worker))));
+        for (var idle = 0; !all.IsCompleted;)
+        {
+            TaskCompletionSource? next = null;
+            lock (gate)
+            {
+                // All three wait, or fewer have anything to do.
+                if (waiting.Count >= 3 || (waiting.Count > 0 && ++idle > 20))
+                {
+                    var drawn = random.Next(waiting.Count);
+                    next = waiting[drawn];
+                    waiting.RemoveAt(drawn);
+                    idle = 0;
+                }
+            }
+
+            if (next is not null && unmerges > 0 && random.Next(40) == 0 && await RequestUnmergeAsync(world, random))
+                unmerges--;
+            next?.SetResult();
+            await Task.Yield();
+        }
+
+        world.Store.Before = null;
+        await all;
+    }
+
+    private static async Task<bool> RequestUnmergeAsync(World world, Random random)
+    {
+        var standing = world.Live().SelectMany(p => p.Merges).Where(m => m.State == MergeState.Done).OrderBy(m => m.Id, StringComparer.Ordinal).ToList();
+        if (standing.Count == 0)
+            return false;
+        var merge = standing[random.Next(standing.Count)];
+        await world.Store.SendAsync(QueueName.Merges, new UnmergeRequest(merge.Id, merge.Loser).ToJson(), delay: null, CancellationToken.None);
+        return true;
+    }
+}
