@@ -368,7 +368,9 @@ public sealed class ProfileMerger(
             document.Absorb(loser, withTraits: fits);
             if (!fits)
                 document.Record(new IdentityDecision(request.At, request.MessageId, request.LinkedTo, DecisionAction.TraitsRefused, FailureReason.ProfileFull));
-            document.Absorbing[document.Absorbing.IndexOf(present)] = present with { Folded = true };
+            // What the loser has given up is no longer reserved.
+            var at = document.Absorbing.FindIndex(present.IsSame);
+            document.Absorbing[at] = document.Absorbing[at] with { Folded = true };
             SetState(document, present.MergeId, MergeState.Copying);
             return true;
         }, RowWrite.Insert(ProfileRows.CopyPermit(winner, absorption.Loser), default), cancellation);
