@@ -238,6 +238,7 @@ public sealed class ProfileMerger(
     private async Task<ProfileId?> WinnerOfAsync(Absorption absorption, CancellationToken cancellation) =>
         (await profiles.FindAsync(absorption.Loser, fresh: true, cancellation))?.Decode().MergedInto;
 
+    /// <summary>Exactly: with less the merge could break a limit, with more it would keep what an unmerge has taken from the loser since.</summary>
     private static bool Reserves(Absorption absorption, Profile loser)
     {
         foreach (var owned in loser.Identifiers)
@@ -246,7 +247,7 @@ public sealed class ProfileMerger(
                 return false;
         }
 
-        return true;
+        return absorption.Reserved.Count == loser.Identifiers.Count;
     }
 
     private async Task ReserveAsync(MergeRequest request, Side winner, Side loser, Absorption? previous, CancellationToken cancellation)
@@ -391,7 +392,9 @@ public sealed class ProfileMerger(
             document.Absorb(loser, withTraits: fits);
             if (!fits)
                 document.Record(new IdentityDecision(request.At, request.MessageId, request.LinkedTo, DecisionAction.TraitsRefused, FailureReason.ProfileFull));
-            document.Absorbing[document.Absorbing.IndexOf(present)] = present with { Folded = true };
+            // What the loser has given up is no longer reserved.
+            var at = document.Absorbing.FindIndex(present.IsSame);
+            document.Absorbing[at] = document.Absorbing[at] with { Folded = true };
             SetState(document, present.MergeId, MergeState.Copying);
             return true;
         }, RowWrite.Insert(ProfileRows.CopyPermit(winner, absorption.Loser), default), cancellation);

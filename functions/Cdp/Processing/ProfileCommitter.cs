@@ -168,10 +168,11 @@ public sealed class ProfileCommitter(
         {
             if (document.IsQuarantined(identifier) && !resolution.Routed)
                 return false;
-            if (document.Owns(identifier))
+            if (document.Lists(identifier))
                 continue;
-            // Given away since, by an unmerge or because two people use it: what the resolver saw is old.
-            if (!resolution.Verified || document.FindReleased(identifier) is not null)
+            // Given away since, by an unmerge or because two people use it: what the resolver saw is old. What is reserved may come back, but the
+            // reservation can still be dropped: only who has seen the loser fenced is led here by it.
+            if (!resolution.Verified || (document.FindReleased(identifier) is { } released && (released.To is null || !document.Owns(identifier))))
                 return false;
             unlisted = true;
         }

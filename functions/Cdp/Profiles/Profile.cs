@@ -169,7 +169,8 @@ public sealed class Profile(ProfileId id)
 
         foreach (var released in loser.Released)
         {
-            if (!Owns(released.Identifier) && FindReleased(released.Identifier) is null)
+            // Detached, it is nobody's, also where a commit that knew nothing of it has listed it here meanwhile.
+            if (released.To is null || (!Owns(released.Identifier) && FindReleased(released.Identifier) is null))
                 Release(released);
         }
 

@@ -13,7 +13,7 @@ namespace Cdp.Tests.Processing;
 /// </summary>
 public sealed class InterleavingTests(ITestOutputHelper output)
 {
-    private const int Seeds = 600;
+    private const int Seeds = 200;
 
     [Fact]
     public async Task SharedIdentifiersUnderAnyInterleaving_InvariantsHold()
