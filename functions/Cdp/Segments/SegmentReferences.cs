@@ -13,6 +13,16 @@ public static class SegmentReferences
         return found;
     }
 
+    /// <summary>Whether a condition asks for a trait of this name, so that a computed trait of that id would be meant.</summary>
+    public static bool NamesTrait(Condition condition, string name) => condition switch
+    {
+        AllCondition all => all.Conditions.Any(inner => NamesTrait(inner, name)),
+        AnyCondition any => any.Conditions.Any(inner => NamesTrait(inner, name)),
+        NotCondition not => NamesTrait(not.Condition, name),
+        TraitCondition trait => trait.Trait.Steps is [{ EachElement: false, Name: var asked }] && asked == name,
+        _ => false,
+    };
+
     /// <summary>A circle through a segment, from it to itself, such as <c>a, b, a</c>; null where there is none.</summary>
     public static IReadOnlyList<string>? FindCycle(string start, IReadOnlyDictionary<string, SegmentDefinition> all)
     {

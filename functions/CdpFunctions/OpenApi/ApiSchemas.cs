@@ -109,6 +109,57 @@ internal static class ApiSchemas
                 "writeKey": { "type": "string" }
               }
             },
+            "Condition": { "type": "object", "description": "See /v1/segments/schema." },
+            "DefinitionId": { "type": "string", "pattern": "^[a-z0-9][a-z0-9-]{0,62}$" },
+            "SegmentInput": {
+              "type": "object",
+              "required": ["where"],
+              "properties": {
+                "id": { "$ref": "#/components/schemas/DefinitionId" },
+                "name": { "type": "string" },
+                "description": { "type": "string" },
+                "where": { "$ref": "#/components/schemas/Condition" },
+                "export": { "type": "object" },
+                "backfill": { "type": "object", "properties": { "notify": { "type": "boolean", "default": false } } }
+              }
+            },
+            "Segment": {
+              "allOf": [{ "$ref": "#/components/schemas/SegmentInput" }],
+              "required": ["id", "name", "version", "createdAt", "updatedAt"],
+              "properties": {
+                "version": { "type": "integer" },
+                "createdAt": { "$ref": "#/components/schemas/Time" },
+                "updatedAt": { "$ref": "#/components/schemas/Time" }
+              }
+            },
+            "SegmentList": { "type": "object", "required": ["data"], "properties": { "data": { "type": "array", "items": { "$ref": "#/components/schemas/Segment" } }, "next": { "type": "string" } } },
+            "SegmentTemplates": { "type": "object", "required": ["data"], "properties": { "data": { "type": "array", "items": { "$ref": "#/components/schemas/SegmentInput" } } } },
+            "ComputedTraitInput": {
+              "type": "object",
+              "required": ["event", "compute"],
+              "properties": {
+                "id": { "$ref": "#/components/schemas/DefinitionId" },
+                "name": { "type": "string" },
+                "description": { "type": "string" },
+                "event": { "type": "string" },
+                "where": { "type": "object" },
+                "on": { "type": "object" },
+                "within": { "type": "string" },
+                "between": { "type": "object" },
+                "compute": { "enum": ["count", "sum", "average", "min", "max", "first", "last", "mostFrequent", "uniqueList", "daysSince"] },
+                "of": { "type": "string" }
+              }
+            },
+            "ComputedTrait": {
+              "allOf": [{ "$ref": "#/components/schemas/ComputedTraitInput" }],
+              "required": ["id", "name", "version", "createdAt", "updatedAt"],
+              "properties": {
+                "version": { "type": "integer" },
+                "createdAt": { "$ref": "#/components/schemas/Time" },
+                "updatedAt": { "$ref": "#/components/schemas/Time" }
+              }
+            },
+            "ComputedTraitList": { "type": "object", "required": ["data"], "properties": { "data": { "type": "array", "items": { "$ref": "#/components/schemas/ComputedTrait" } }, "next": { "type": "string" } } },
             "Collected": { "type": "object", "required": ["success"], "properties": { "success": { "const": true } } },
             "CollectedBatch": {
               "type": "object",
