@@ -7,6 +7,7 @@ using Cdp.Ids;
 using Cdp.Processing;
 using Cdp.Profiles;
 using Cdp.Reading;
+using Cdp.Segments;
 using Cdp.Segments.Definitions;
 using Cdp.Sources;
 using Cdp.Stats;
@@ -36,7 +37,7 @@ public static class CdpApplication
         services.AddSingleton(provider => new IdGenerator(provider.GetRequiredService<TimeProvider>()));
         services.AddSingleton<IdentityRulesStore>().AddSingleton<IdentityRulesRegistry>();
 
-        services.AddSingleton<DefinitionStore>().AddSingleton<DefinitionsRegistry>();
+        services.AddSingleton<DefinitionStore>().AddSingleton<DefinitionsRegistry>().AddSingleton<SegmentUpdater>();
 
         services.AddSingleton<SourceStore>().AddSingleton<SourceRegistry>().AddSingleton<SourceRateLimiter>();
         services.AddSingleton<EventQueueWriter>().AddSingleton<Collector>();

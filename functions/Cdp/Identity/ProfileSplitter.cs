@@ -141,6 +141,7 @@ public sealed class ProfileSplitter(IRowStore rows, ProfileStore profiles, Ident
             document.Identifiers.Clear();
             document.Identifiers.AddRange(split.Given);
             document.ForgetEvents();
+            document.NeedsRefold |= other.NeedsRefold;
             for (var i = 0; i < document.Merges.Count; i++)
                 document.Merges[i] = before.Merges.Find(m => m.Id == document.Merges[i].Id) ?? document.Merges[i];
             document.Merges.Add(other.Merges.Find(m => m.Id == split.MergeId)!);
@@ -324,7 +325,9 @@ public sealed class ProfileSplitter(IRowStore rows, ProfileStore profiles, Ident
                 return;
             document.SplitFrom = null;
             FillUnseen(document, await BeforeAsync(split.Loser, cancellation));
-            if (await profiles.SaveAsync(document, stored.Version, cancellation, RowWrite.Delete(ProfileRows.BeforeSplit(split.Loser))))
+            var writes = new List<RowWrite> { RowWrite.Delete(ProfileRows.BeforeSplit(split.Loser)) };
+            RequestRefold(document, writes);
+            if (await profiles.SaveAsync(document, stored.Version, cancellation, writes))
             {
                 Telemetry.ProfilesChanged(document.IsEmpty ? 0 : 1, document.IsIdentified ? 1 : 0);
                 return;
@@ -348,11 +351,14 @@ public sealed class ProfileSplitter(IRowStore rows, ProfileStore profiles, Ident
             document.AddEventsOf(Progress.Decode(stayer, saved.Data).Folded);
             document.Splitting = null;
             FillUnseen(document, await BeforeAsync(stayer, cancellation));
-            if (await profiles.SaveAsync(
-                document, stored.Version, cancellation,
+            var writes = new List<RowWrite>
+            {
                 RowWrite.Delete(ProfileRows.BeforeSplit(stayer)),
                 RowWrite.Delete(ProfileRows.SplitPermit(stayer)),
-                RowWrite.Delete(ProfileRows.SplitProgress(stayer))))
+                RowWrite.Delete(ProfileRows.SplitProgress(stayer)),
+            };
+            RequestRefold(document, writes);
+            if (await profiles.SaveAsync(document, stored.Version, cancellation, writes))
             {
                 Telemetry.Merged("undone");
                 return;
@@ -360,6 +366,13 @@ public sealed class ProfileSplitter(IRowStore rows, ProfileStore profiles, Ident
         }
 
         throw Conflict(split);
+    }
+
+    /// <summary>Its timeline is whole again: segments are folded anew from it.</summary>
+    private void RequestRefold(Profile document, List<RowWrite> writes)
+    {
+        if (document.NeedsRefold)
+            DueRows.Bring(document, Instant.Now(time), writes);
     }
 
     private async Task<Profile?> BeforeAsync(ProfileId id, CancellationToken cancellation) =>

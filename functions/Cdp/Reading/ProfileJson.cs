@@ -1,3 +1,4 @@
+using System.Text;
 using System.Text.Json;
 using Cdp.Events;
 using Cdp.Identity;
@@ -135,15 +136,26 @@ public static class ProfileJson
     {
         var stored = row.Event.Json.Span;
         stored = stored[..stored.LastIndexOf((byte)'}')];
-        var derived = ",\"firstProfileId\":\""u8;
-        var end = "\"}"u8;
-        var id = row.FirstProfile.Value;
-        var spliced = new byte[stored.Length + derived.Length + id.Length + end.Length];
+        var derived = Encoding.ASCII.GetBytes(Derived(row));
+        var spliced = new byte[stored.Length + derived.Length];
         stored.CopyTo(spliced);
-        derived.CopyTo(spliced.AsSpan(stored.Length));
-        System.Text.Encoding.ASCII.GetBytes(id, spliced.AsSpan(stored.Length + derived.Length));
-        end.CopyTo(spliced.AsSpan(spliced.Length - end.Length));
+        derived.CopyTo(spliced, stored.Length);
         return spliced;
+    }
+
+    /// <summary>Ids alone, which need no escaping.</summary>
+    private static string Derived(EventRow row)
+    {
+        var text = new StringBuilder(",\"firstProfileId\":\"").Append(row.FirstProfile.Value).Append('"');
+        if (row.Changes is { Count: > 0 } changes)
+        {
+            text.Append(",\"segmentChanges\":[");
+            for (var i = 0; i < changes.Count; i++)
+                text.Append(i == 0 ? "" : ",").Append("{\"id\":\"").Append(changes[i].SegmentId).Append("\",\"change\":\"").Append(changes[i].Entered ? "entered" : "exited").Append("\"}");
+            text.Append(']');
+        }
+
+        return text.Append('}').ToString();
     }
 
     private static IEnumerable<OwnedIdentifier> Identifiers(Profile profile, IdentityRules rules) => profile.Identifiers

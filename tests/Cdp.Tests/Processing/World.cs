@@ -8,6 +8,8 @@ using Cdp.Identity;
 using Cdp.Ids;
 using Cdp.Processing;
 using Cdp.Profiles;
+using Cdp.Segments;
+using Cdp.Segments.Definitions;
 using Cdp.Sources;
 using Cdp.Storage;
 using Cdp.Tests.Profiles;
@@ -16,11 +18,12 @@ using Cdp.Tests.Storage;
 namespace Cdp.Tests.Processing;
 
 /// <summary>One process of the app: its own caches, locks and group commits over the shared storage.</summary>
-public sealed class Worker(FakeStore store, TimeProvider time, Random random, string name, IdentityRules? rules = null)
+/// <param name="segments">Whether it takes the definitions that are stored; otherwise nothing is ever defined.</param>
+public sealed class Worker(FakeStore store, TimeProvider time, Random random, string name, IdentityRules? rules = null, bool segments = false)
 {
     private static readonly AsyncLocal<string?> Acting = new();
 
-    private readonly App app = new(store, time, random, rules ?? IdentityRules.Default);
+    private readonly App app = new(store, time, random, rules ?? IdentityRules.Default, segments);
 
     /// <summary>The worker whose call the hook of the store sees; null for the test itself.</summary>
     public static string? Current => Acting.Value;
@@ -37,6 +40,9 @@ public sealed class Worker(FakeStore store, TimeProvider time, Random random, st
     /// <summary>As the function on the poison queue does.</summary>
     public Task BuryAsync(string body) => ActAsync(() => app.Processor.BuryAsync(body, CancellationToken.None));
 
+    /// <summary>As the timer does for one that is due.</summary>
+    public Task UpdateAsync(ProfileId profile, Instant? oldestQueued = null) => ActAsync(() => app.Segments.UpdateAsync(profile, oldestQueued, CancellationToken.None));
+
     public Task SweepAsync() => ActAsync(() => app.Outbox.SweepAsync(CancellationToken.None));
 
     private async Task ActAsync(Func<Task> act)
@@ -47,7 +53,7 @@ public sealed class Worker(FakeStore store, TimeProvider time, Random random, st
 
     private sealed class App
     {
-        public App(FakeStore store, TimeProvider time, Random random, IdentityRules stated)
+        public App(FakeStore store, TimeProvider time, Random random, IdentityRules stated, bool segments)
         {
             var ids = new IdGenerator(time, buffer =>
             {
@@ -62,20 +68,22 @@ public sealed class Worker(FakeStore store, TimeProvider time, Random random, st
             var index = new IdentityIndex(store, time);
             var failures = new FailureLog(store, time);
             var suspender = new IdentifierSuspender(index, profiles, new QuarantineList(store), log, ids, time);
+            var definitions = segments ? new DefinitionsRegistry(new DefinitionStore(store, time), time) : DefinitionsRegistry.None;
+            Segments = new SegmentUpdater(store, profiles, definitions, time);
             Outbox = new Outbox(store, store, time);
             Collector = new Collector(
                 sources, new SourceRateLimiter(time), new EventQueueWriter(store, store, ids), rules, time, ids);
             Processor = new EventProcessor(
                 store,
                 new IdentityResolver(index, profiles, suspender, sources, ids, time),
-                new ProfileCommitter(store, profiles, Outbox, new RecentCommits(), time),
+                new ProfileCommitter(store, profiles, Outbox, new RecentCommits(), definitions, time),
                 archive,
                 failures,
                 rules);
             Merges = new MergeProcessor(
                 new ProfileMerger(store, profiles, index, suspender, failures, log, rules),
                 new ProfileSplitter(store, profiles, index, log, rules, time),
-                store, time);
+                Segments, store, time);
         }
 
         public Collector Collector { get; }
@@ -85,6 +93,8 @@ public sealed class Worker(FakeStore store, TimeProvider time, Random random, st
         public MergeProcessor Merges { get; }
 
         public Outbox Outbox { get; }
+
+        public SegmentUpdater Segments { get; }
     }
 }
 
@@ -97,12 +107,15 @@ public sealed class World
     private const int MostDeliveries = 20;
 
     private readonly Random random;
+    private readonly bool withSegments;
     private int workers;
 
     /// <param name="seed">Decides the ids, and so who wins a merge.</param>
     /// <param name="rules">Those that hold without configuration where none are given.</param>
-    public World(int seed, IdentityRules? rules = null)
+    /// <param name="segments">Whether workers take the definitions that are stored.</param>
+    public World(int seed, IdentityRules? rules = null, bool segments = false)
     {
+        withSegments = segments;
         Rules = rules ?? IdentityRules.Default;
         random = new Random(seed);
         Store = new FakeStore(Time);
@@ -126,9 +139,9 @@ public sealed class World
     /// <summary>What broke a worker, other than a simulated crash.</summary>
     public List<Exception> Errors { get; } = [];
 
-    public static async Task<World> CreateAsync(int seed, IdentityRules? rules = null)
+    public static async Task<World> CreateAsync(int seed, IdentityRules? rules = null, bool segments = false)
     {
-        var world = new World(seed, rules);
+        var world = new World(seed, rules, segments);
         await world.AddSourceAsync("web", WriteKey);
         return world;
     }
@@ -139,7 +152,7 @@ public sealed class World
         await new SourceStore(Store).PutAsync(source, PutCondition.IsNew, CancellationToken.None);
     }
 
-    public Worker NewWorker() => new(Store, Time, random, $"w{++workers}", Rules);
+    public Worker NewWorker() => new(Store, Time, random, $"w{++workers}", Rules, withSegments);
 
     /// <summary>The process died; another one takes its place.</summary>
     public void ReplaceWorker() => Worker = NewWorker();
