@@ -3,6 +3,7 @@ using System.Text.Json;
 using Cdp.Events;
 using Cdp.Identity;
 using Cdp.Profiles;
+using Cdp.Segments.Reading;
 
 namespace Cdp.Reading;
 
@@ -11,7 +12,8 @@ namespace Cdp.Reading;
 /// </summary>
 public static class ProfileJson
 {
-    public static void WriteProfile(Utf8JsonWriter json, FoundProfile found, IdentityRules rules)
+    /// <param name="segments">What is known of segments and computed traits; null where nothing is defined.</param>
+    public static void WriteProfile(Utf8JsonWriter json, FoundProfile found, IdentityRules rules, ProfileSegmentsView? segments = null)
     {
         var profile = found.Profile;
         json.WriteStartObject();
@@ -25,6 +27,27 @@ public static class ProfileJson
             json.WriteString("lastSeenAt"u8, profile.LastSeenAt.ToString());
         }
 
+        WriteIdentifiers(json, profile, rules);
+        json.WriteStartObject("traits"u8);
+        foreach (var (name, trait) in Traits(profile))
+        {
+            json.WritePropertyName(name);
+            json.WriteRawValue(trait.Value.Span, skipInputValidation: true);
+        }
+
+        json.WriteEndObject();
+        if (segments is not null)
+            WriteSegments(json, segments);
+        json.WriteStartObject("counts"u8);
+        json.WriteNumber("events"u8, profile.EventCount);
+        json.WriteEndObject();
+        WriteMergedFrom(json, found);
+        json.WriteEndObject();
+    }
+
+    /// <summary>The member <c>identifiers</c>: values by type.</summary>
+    public static void WriteIdentifiers(Utf8JsonWriter json, Profile profile, IdentityRules rules)
+    {
         json.WriteStartObject("identifiers"u8);
         foreach (var type in Identifiers(profile, rules).GroupBy(owned => owned.Identifier.Type, StringComparer.Ordinal))
         {
@@ -35,19 +58,29 @@ public static class ProfileJson
         }
 
         json.WriteEndObject();
-        json.WriteStartObject("traits"u8);
-        foreach (var (name, trait) in Traits(profile))
+    }
+
+    private static void WriteSegments(Utf8JsonWriter json, ProfileSegmentsView segments)
+    {
+        json.WriteStartObject("computedTraits"u8);
+        foreach (var (id, value) in segments.Computed)
         {
-            json.WritePropertyName(name);
-            json.WriteRawValue(trait.Value.Span, skipInputValidation: true);
+            json.WritePropertyName(id);
+            json.WriteRawValue(value);
         }
 
         json.WriteEndObject();
-        json.WriteStartObject("counts"u8);
-        json.WriteNumber("events"u8, profile.EventCount);
-        json.WriteEndObject();
-        WriteMergedFrom(json, found);
-        json.WriteEndObject();
+        json.WriteStartArray("segments"u8);
+        foreach (var membership in segments.Memberships)
+        {
+            json.WriteStartObject();
+            json.WriteString("id"u8, membership.SegmentId);
+            json.WriteString("since"u8, membership.Since.ToString());
+            json.WriteNumber("definitionVersion"u8, membership.DefinitionVersion);
+            json.WriteEndObject();
+        }
+
+        json.WriteEndArray();
     }
 
     public static void WriteTraits(Utf8JsonWriter json, FoundProfile found)

@@ -69,10 +69,13 @@ public sealed class SegmentFold
     }
 
     /// <summary>Everything anew from the timeline, which has to be whole.</summary>
-    public static async Task<SegmentFold> RefoldAsync(DefinitionSet set, Profile document, ITimeline timeline, Instant now, CancellationToken cancellation)
+    /// <param name="whole">Read once from its end to its beginning.</param>
+    /// <param name="timeline">The same, for what has to be looked up.</param>
+    public static async Task<SegmentFold> RefoldAsync(
+        DefinitionSet set, Profile document, ITimeline whole, ITimeline timeline, Instant now, CancellationToken cancellation)
     {
         var earlier = document.SegmentState.IsEmpty ? null : ProfileSegments.Open(set.Compiled, document.SegmentState);
-        var refolded = await ProfileSegments.RefoldAsync(set.Compiled, timeline, earlier, cancellation);
+        var refolded = await ProfileSegments.RefoldAsync(set.Compiled, whole, earlier, cancellation);
         document.NeedsRefold = false;
         return new SegmentFold(set, document, refolded, timeline, now);
     }
@@ -81,7 +84,12 @@ public sealed class SegmentFold
     public bool NeedsNewerDefinitions => state.NeedsNewerDefinitions;
 
     /// <summary>Whether all definitions have seen all events, and the profile is in no segment that is gone.</summary>
-    public bool IsComplete => state.IsComplete && !document.Memberships.Exists(IsGone);
+    public static bool IsUpToDate(DefinitionSet set, Profile document) =>
+        ProfileSegments.Open(set.Compiled, document.SegmentState).IsComplete && !document.Memberships.Exists(m => IsGone(set, m));
+
+    /// <summary>The membership is of a segment that is no more, or of another one that had its id before.</summary>
+    public static bool IsGone(DefinitionSet set, Membership membership) =>
+        !set.ById.TryGetValue(membership.SegmentId, out var segment) || membership.DefinitionEpoch < segment.Head.FirstEpoch;
 
     /// <summary>Folds an event in that the document has folded in already, and returns what changes by it.</summary>
     public async ValueTask<IReadOnlyList<SegmentChange>> ApplyAsync(Event e, CancellationToken cancellation)
@@ -95,7 +103,7 @@ public sealed class SegmentFold
     {
         if (everything)
         {
-            foreach (var gone in document.Memberships.FindAll(IsGone))
+            foreach (var gone in document.Memberships.FindAll(m => IsGone(set, m)))
             {
                 if (HasRoom())
                     document.Memberships.Remove(gone);
@@ -165,9 +173,6 @@ public sealed class SegmentFold
 
         return changes ?? (IReadOnlyList<SegmentChange>)Nothing;
     }
-
-    private bool IsGone(Membership membership) =>
-        !set.ById.TryGetValue(membership.SegmentId, out var segment) || membership.DefinitionEpoch < segment.Head.FirstEpoch;
 
     private bool HasRoom()
     {

@@ -19,7 +19,8 @@ public sealed class SegmentUpdater(IRowStore rows, ProfileStore profiles, Defini
     private const int MostTries = 30;
 
     /// <param name="oldestQueued">See <see cref="ProfileSegments.Evaluate"/>.</param>
-    public async Task UpdateAsync(ProfileId id, Instant? oldestQueued, CancellationToken cancellation)
+    /// <param name="whole">For the backfill: also where only new definitions ask for it.</param>
+    public async Task UpdateAsync(ProfileId id, Instant? oldestQueued, CancellationToken cancellation, bool whole = false)
     {
         for (var tries = 0; tries < MostTries; tries++)
         {
@@ -28,6 +29,7 @@ public sealed class SegmentUpdater(IRowStore rows, ProfileStore profiles, Defini
             var document = stored.Decode();
             var now = Instant.Now(time);
             var writes = new List<RowWrite>();
+            document.NeedsRefold |= whole;
             if (document.MergedInto is not null)
                 DueRows.Set(document, null, writes);
             else if (document.NeedsRefold && (document.Absorbing.Count > 0 || document.IsSplitting))
@@ -59,7 +61,7 @@ public sealed class SegmentUpdater(IRowStore rows, ProfileStore profiles, Defini
         var timeline = new RowTimeline(rows, document.Id);
         var refold = document.NeedsRefold;
         var fold = refold
-            ? await SegmentFold.RefoldAsync(set, document, timeline, now, cancellation)
+            ? await SegmentFold.RefoldAsync(set, document, timeline, timeline, now, cancellation)
             : SegmentFold.Open(set, document, timeline, now);
         if (fold is null)
         {

@@ -1,8 +1,11 @@
+using System.Text.Json;
 using Cdp.Access;
 using Cdp.Problems;
 using Cdp.Reading;
 using Cdp.Segments;
+using Cdp.Segments.Backfill;
 using Cdp.Segments.Definitions;
+using Cdp.Segments.Reading;
 using CdpFunctions.Http;
 using Microsoft.AspNetCore.Http;
 using Microsoft.Azure.Functions.Worker;
@@ -10,7 +13,8 @@ using Microsoft.Azure.Functions.Worker;
 namespace CdpFunctions.Functions;
 
 /// <summary>Definitions of segments.</summary>
-public sealed class SegmentAdmin(ApiAccess access, DefinitionStore store, DefinitionsRegistry registry, Cursors cursors)
+public sealed class SegmentAdmin(
+    ApiAccess access, DefinitionStore store, DefinitionsRegistry registry, BackfillProgress backfill, SegmentMembers members, Cursors cursors)
 {
     private static readonly string ListScope = Cursors.Scope("segments");
 
@@ -27,7 +31,17 @@ public sealed class SegmentAdmin(ApiAccess access, DefinitionStore store, Defini
     [Function("GetSegment")]
     public Task<IResult> Get([HttpTrigger(AuthorizationLevel.Anonymous, "get", Route = @"v1/segments/{id:regex(^(?!schema\s?$).+$)}")] HttpRequest request, string id) =>
         access.To(request, Scope.Admin, async () =>
-            (await store.LoadAsync(request.HttpContext.RequestAborted)).ById.GetValueOrDefault(id) is { } segment ? Document(segment) : throw NotFound());
+        {
+            var cancellation = request.HttpContext.RequestAborted;
+            var set = await store.LoadAsync(cancellation);
+            if (set.ById.GetValueOrDefault(id) is not { } segment)
+                throw new ProblemException(ProblemType.NotFound, "There is no segment of this id.");
+            var count = members.CountAsync(id, cancellation);
+            var progress = await backfill.OfAsync(segment, set, cancellation);
+            var counted = await count;
+            return JsonAnswer.Of(
+                json => DefinitionWriter.Write(json, segment, rest => WriteState(rest, progress, counted)), StatusCodes.Status200OK, Conditions.ETag(segment.Head.RowVersion));
+        });
 
     [Function("ListSegments")]
     public Task<IResult> List([HttpTrigger(AuthorizationLevel.Anonymous, "get", Route = "v1/segments")] HttpRequest request) =>
@@ -79,5 +93,19 @@ public sealed class SegmentAdmin(ApiAccess access, DefinitionStore store, Defini
     private static JsonAnswer Document(StoredSegment segment, int status = StatusCodes.Status200OK) =>
         JsonAnswer.Of(json => DefinitionWriter.Write(json, segment), status, Conditions.ETag(segment.Head.RowVersion));
 
-    private static ProblemException NotFound() => new(ProblemType.NotFound, "There is no segment of this id.");
+    private static void WriteState(Utf8JsonWriter json, SegmentProgress progress, long members)
+    {
+        json.WriteString("state"u8, progress.IsLive ? "live"u8 : "backfilling"u8);
+        if (!progress.IsLive)
+        {
+            json.WriteStartObject("progress"u8);
+            json.WriteNumber("done"u8, progress.Done);
+            json.WriteNumber("total"u8, progress.Total);
+            json.WriteEndObject();
+        }
+
+        json.WriteStartObject("members"u8);
+        json.WriteNumber("count"u8, members);
+        json.WriteEndObject();
+    }
 }

@@ -66,6 +66,18 @@ public static class ApiOperations
         Definitions("/v1/computed-traits", "All computed traits, by id, without the predefined ones.", "ComputedTraitList"),
         .. Definition("/v1/computed-traits/{id}", "a computed trait", "ComputedTrait", []),
         Api("GET", "/v1/segments/schema", Segments, Scope.Admin, "The JSON Schema of the language.", []) with { Answers = [new(200, "JSON Schema.", "Anything")] },
+        Api("GET", "/v1/segments/{id}/members", Segments, Scope.ProfilesRead, "Who is in a segment.", [NotFound, InvalidField, InvalidCursor]) with
+        {
+            Parameters = ["query.limit", "query.cursor"], Answers = [new(200, "A page; 'next' is absent on the last one.", "MemberList")],
+        },
+        Api("GET", "/v1/segments/{id}/explain", Segments, Scope.ProfilesRead, "Why a profile is in a segment, or is not.", [NotFound, InvalidField, InvalidKey, ProfileNotFound]) with
+        {
+            Parameters = ["query.profile", "query.at"], Answers = [new(200, "Every condition with its value, its result and what matched.", "Explanation")],
+        },
+        Api("POST", "/v1/segments/preview", Segments, Scope.ProfilesRead, "Who would be in a segment.", [.. OfBodies, SegmentInvalid]) with
+        {
+            Body = "PreviewInput", Answers = [new(200, "Exact, or of a sample where that was asked for or there are more than 20,000 profiles.", "Preview")],
+        },
         Api("GET", "/v1/segment-templates", Segments, Scope.Admin, "Segments of everyday marketing to start from.", []) with { Answers = [new(200, "Definitions.", "SegmentTemplates")] },
 
         Api("GET", "/v1/stats", Operations, Scope.StatsRead, "Counts, latencies, queues.", [InvalidField]) with

@@ -9,6 +9,7 @@ using Cdp.Ids;
 using Cdp.Processing;
 using Cdp.Profiles;
 using Cdp.Segments;
+using Cdp.Segments.Backfill;
 using Cdp.Segments.Definitions;
 using Cdp.Sources;
 using Cdp.Storage;
@@ -33,9 +34,15 @@ public sealed class Worker(FakeStore store, TimeProvider time, Random random, st
     public Task CollectAsync(string body, string writeKey = World.WriteKey) =>
         ActAsync(() => app.Collector.CollectAsync(new CollectCall(null, Encoding.UTF8.GetBytes(body), WriteKey: writeKey), CancellationToken.None));
 
-    public Task ProcessAsync(FakeMessage message) => ActAsync(() => message.Queue == QueueName.Events
-        ? app.Processor.ProcessAsync(message.Body, message.DequeueCount, CancellationToken.None)
-        : app.Merges.ProcessAsync(message.Body, CancellationToken.None));
+    public Task ProcessAsync(FakeMessage message) => ActAsync(() => message.Queue switch
+    {
+        QueueName.Events => app.Processor.ProcessAsync(message.Body, message.DequeueCount, CancellationToken.None),
+        QueueName.Merges => app.Merges.ProcessAsync(message.Body, CancellationToken.None),
+        _ => app.Shards.ProcessAsync(message.Body, CancellationToken.None),
+    });
+
+    /// <summary>As the timer of the segments does.</summary>
+    public Task ScheduleAsync() => ActAsync(() => app.Scheduler.ScheduleAsync(CancellationToken.None));
 
     /// <summary>As the function on the poison queue does.</summary>
     public Task BuryAsync(string body) => ActAsync(() => app.Processor.BuryAsync(body, CancellationToken.None));
@@ -70,6 +77,9 @@ public sealed class Worker(FakeStore store, TimeProvider time, Random random, st
             var suspender = new IdentifierSuspender(index, profiles, new QuarantineList(store), log, ids, time);
             var definitions = segments ? new DefinitionsRegistry(new DefinitionStore(store, time), time) : DefinitionsRegistry.None;
             Segments = new SegmentUpdater(store, profiles, definitions, time);
+            var progress = new BackfillProgress(store, time);
+            Scheduler = new SegmentScheduler(store, store, definitions, progress, time);
+            Shards = new SegmentProcessor(store, store, Segments, new SegmentBackfill(store, profiles, definitions, progress, Segments, time), time);
             Outbox = new Outbox(store, store, time);
             Collector = new Collector(
                 sources, new SourceRateLimiter(time), new EventQueueWriter(store, store, ids), rules, time, ids);
@@ -95,6 +105,10 @@ public sealed class Worker(FakeStore store, TimeProvider time, Random random, st
         public Outbox Outbox { get; }
 
         public SegmentUpdater Segments { get; }
+
+        public SegmentScheduler Scheduler { get; }
+
+        public SegmentProcessor Shards { get; }
     }
 }
 

@@ -63,7 +63,8 @@ internal static class SegmentWorld
         foreach (var profile in world.Live())
         {
             var held = profile.Memberships.Select(m => m.SegmentId).Order(StringComparer.Ordinal).ToList();
-            var fold = await SegmentFold.RefoldAsync(set, profile, new RowTimeline(world.Store, profile.Id), now, CancellationToken.None);
+            var timeline = new RowTimeline(world.Store, profile.Id);
+            var fold = await SegmentFold.RefoldAsync(set, profile, timeline, timeline, now, CancellationToken.None);
             await fold.EvaluateAsync(null, everything: true, CancellationToken.None);
             Assert.Equal(profile.Memberships.Select(m => m.SegmentId).Order(StringComparer.Ordinal), held);
         }
