@@ -9,6 +9,7 @@ var benchmarks = new Dictionary<string, Func<Task>>(StringComparer.Ordinal)
     ["document"] = DocumentBenchmark.RunAsync,
     ["process"] = ProcessBenchmark.RunAsync,
     ["segments"] = SegmentsBenchmark.RunAsync,
+    ["segments-live"] = SegmentsLiveBenchmark.RunAsync,
 };
 
 if (args is ["serve-bare"])

@@ -84,7 +84,7 @@ public sealed class ProfileCommitter(
         var stale = new List<AssignedEvent>();
         var (known, identified) = (stored is not null, document.IsIdentified);
         var segments = await OpenSegmentsAsync(document, cancellation);
-        var most = batch.OneByOne ? 1 : segments is null ? MostEvents : MostEventsWithSegments;
+        var most = batch.OneByOne ? 1 : segments is null && !document.NeedsRefold ? MostEvents : MostEventsWithSegments;
         foreach (var assigned in batch.Remaining)
         {
             if (folded.Count == most)

@@ -15,13 +15,20 @@ namespace Cdp.Segments;
 /// the timer, which asks. So the row <c>d|</c> of an absence stays until the timer has seen it.
 /// </para>
 /// <para>
-/// A transaction has room for so many membership rows only. What does not fit is left to a refold, which is due at once.
+/// A transaction has room for so many membership rows only. What does not fit is left to a refold, which is due at once. A state that does not fit into the
+/// document is not kept: the profile is folded from its timeline every ten minutes instead.
 /// </para>
 /// </remarks>
 public sealed class SegmentFold
 {
     /// <summary>Rows of memberships in one transaction, beside those of <see cref="Processing.ProfileCommitter"/>.</summary>
     public const int MostRows = 36;
+
+    /// <summary>What fits into a row beside a document that is full of traits.</summary>
+    public const int MostStateBytes = StorageLimits.RowBytes - ProfileCodec.MostBytes - (32 * 1024);
+
+    /// <summary>How often a profile is folded from its timeline whose state is larger than that.</summary>
+    public static readonly TimeSpan RefoldEvery = TimeSpan.FromMinutes(10);
 
     /// <summary>As if something waited in the queue since ever.</summary>
     private static readonly Instant Backlogged = new(0);
@@ -117,8 +124,10 @@ public sealed class SegmentFold
     /// <param name="exactly">Due exactly when something can change; otherwise then at the latest.</param>
     public void Finish(List<RowWrite> writes, bool exactly)
     {
-        document.SegmentState = state.Encode();
-        document.NeedsRefold = isFull;
+        var encoded = state.Encode();
+        var fits = encoded.Length <= MostStateBytes;
+        document.SegmentState = fits ? encoded : default;
+        document.NeedsRefold = isFull || !fits;
         foreach (var membership in document.Memberships)
         {
             if (Array.IndexOf(before, membership.SegmentId) < 0)
@@ -133,6 +142,8 @@ public sealed class SegmentFold
 
         if (isFull)
             due = now;
+        else if (!fits && (due is not { } earlier || earlier > now.Plus(RefoldEvery)))
+            due = now.Plus(RefoldEvery);
         if (exactly)
             DueRows.Set(document, due, writes);
         else if (due is { } next)

@@ -40,7 +40,7 @@ public sealed class SegmentAdmin(
             var progress = await backfill.OfAsync(segment, set, cancellation);
             var counted = await count;
             return JsonAnswer.Of(
-                json => DefinitionWriter.Write(json, segment, rest => WriteState(rest, progress, counted)), StatusCodes.Status200OK, Conditions.ETag(segment.Head.RowVersion));
+                json => DefinitionWriter.Write(json, segment, rest => WriteState(rest, segment, progress, counted)), StatusCodes.Status200OK, Conditions.ETag(segment.Head.RowVersion));
         });
 
     [Function("ListSegments")]
@@ -93,7 +93,7 @@ public sealed class SegmentAdmin(
     private static JsonAnswer Document(StoredSegment segment, int status = StatusCodes.Status200OK) =>
         JsonAnswer.Of(json => DefinitionWriter.Write(json, segment), status, Conditions.ETag(segment.Head.RowVersion));
 
-    private static void WriteState(Utf8JsonWriter json, SegmentProgress progress, long members)
+    private static void WriteState(Utf8JsonWriter json, StoredSegment segment, SegmentProgress progress, long members)
     {
         json.WriteString("state"u8, progress.IsLive ? "live"u8 : "backfilling"u8);
         if (!progress.IsLive)
@@ -106,6 +106,9 @@ public sealed class SegmentAdmin(
 
         json.WriteStartObject("members"u8);
         json.WriteNumber("count"u8, members);
+        // While a new version is brought in some are members by the one, some by the other.
+        if (progress.IsLive)
+            json.WriteNumber("version"u8, segment.Head.Version);
         json.WriteEndObject();
     }
 }

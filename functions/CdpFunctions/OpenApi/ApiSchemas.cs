@@ -134,7 +134,7 @@ internal static class ApiSchemas
                 "updatedAt": { "$ref": "#/components/schemas/Time" },
                 "state": { "enum": ["backfilling", "live"], "description": "This and what follows only where one segment is read." },
                 "progress": { "type": "object", "required": ["done", "total"], "properties": { "done": { "type": "integer" }, "total": { "type": "integer", "description": "Estimated." } } },
-                "members": { "type": "object", "required": ["count"], "properties": { "count": { "type": "integer" } } }
+                "members": { "type": "object", "required": ["count"], "properties": { "count": { "type": "integer" }, "version": { "type": "integer", "description": "That all of them are members by." } } }
               }
             },
             "ByType": { "type": "object", "additionalProperties": { "type": "array", "items": { "type": "string" } } },

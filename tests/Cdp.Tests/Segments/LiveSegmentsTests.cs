@@ -53,6 +53,36 @@ public sealed class LiveSegmentsTests
     }
 
     [Fact]
+    public async Task StateLargerThanADocumentHolds_IsFoldedFromTheTimelineNowAndThen()
+    {
+        var world = await SegmentWorld.CreateAsync(
+            1, [.. Enumerable.Range(1, 40).Select(i => ($"s{i}", $$"""{"event":"Order Completed","sum":{"properties.revenue":{"gte":1000} },"within":"{{i + 100}}d"}"""))]);
+        string Paid(int i) => $$"""{"type":"track","event":"Order Completed","messageId":"o{{i}}","userId":"u1","timestamp":"{{World.TestStart.AddMilliseconds(-7_000_001L * i):O}}","properties":{"revenue":{{(i % 97) + 0.123456789m}}} }""";
+        for (var i = 0; i < 10; i++)
+        {
+            await world.SendAsync(WorldExtensions.Batch([.. Enumerable.Range(i * 100, 100).Select(Paid)]));
+            while (world.Next() is { } message)
+                await world.DeliverAsync(message);
+            // More segments were entered at once than a transaction holds.
+            await world.UpdateDueAsync();
+        }
+
+        var large = world.Live().Single();
+        Assert.Equal((true, true), (large.NeedsRefold, large.SegmentState.IsEmpty));
+        for (var i = 0; i < 3; i++)
+        {
+            world.Time.Advance(Cdp.Segments.SegmentFold.RefoldEvery);
+            await world.UpdateDueAsync();
+        }
+
+        Assert.Equal(40, world.Live().Single().Memberships.Count);
+        Assert.True(world.Live().Single().NeedsRefold);
+        Assert.Equal(1000, world.Live().Single().EventCount);
+        Assert.Empty(world.Errors);
+        await world.CheckAsync();
+    }
+
+    [Fact]
     public async Task Cart_Abandoned_IsFoundByTheTimerAlone_AndBuyingLeavesAtOnce()
     {
         var world = await SegmentWorld.CreateAsync(1, ("cart", Cart));
