@@ -69,6 +69,8 @@ var queueNames = [
   'events-poison'
   'merges'
   'merges-poison'
+  'segments'
+  'segments-poison'
 ]
 
 @description('Blob containers of the app.')

@@ -7,6 +7,10 @@ using Cdp.Ids;
 using Cdp.Processing;
 using Cdp.Profiles;
 using Cdp.Reading;
+using Cdp.Segments;
+using Cdp.Segments.Backfill;
+using Cdp.Segments.Definitions;
+using Cdp.Segments.Reading;
 using Cdp.Sources;
 using Cdp.Stats;
 using Cdp.Storage;
@@ -34,6 +38,10 @@ public static class CdpApplication
 
         services.AddSingleton(provider => new IdGenerator(provider.GetRequiredService<TimeProvider>()));
         services.AddSingleton<IdentityRulesStore>().AddSingleton<IdentityRulesRegistry>();
+
+        services.AddSingleton<DefinitionStore>().AddSingleton<DefinitionsRegistry>().AddSingleton<SegmentUpdater>();
+        services.AddSingleton<BackfillProgress>().AddSingleton<SegmentBackfill>().AddSingleton<SegmentScheduler>().AddSingleton<SegmentProcessor>();
+        services.AddSingleton<ProfileSegmentsReader>().AddSingleton<SegmentMembers>().AddSingleton<SegmentPreview>().AddSingleton<SegmentExplanations>();
 
         services.AddSingleton<SourceStore>().AddSingleton<SourceRegistry>().AddSingleton<SourceRateLimiter>();
         services.AddSingleton<EventQueueWriter>().AddSingleton<Collector>();

@@ -28,6 +28,9 @@ public static class FailureReason
 
     /// <summary>A merge of two profiles failed again and again; the profiles stay two.</summary>
     public const string MergeFailed = "merge-failed";
+
+    /// <summary>The segments of a shard could not be brought up to date again and again; the timer goes on trying.</summary>
+    public const string SegmentsFailed = "segments-failed";
 }
 
 /// <summary>One failure. The event is kept whole, so that it can be sent again.</summary>

@@ -21,6 +21,7 @@ public sealed class FailureRedriver(FailureLog failures, IMessageQueue queue, IB
             var (target, body) = failure.Reason switch
             {
                 FailureReason.MergeFailed => (QueueName.Merges, content),
+                FailureReason.SegmentsFailed => (QueueName.Segments, content),
                 FailureReason.Undecodable => (QueueName.Events, content),
                 _ => (QueueName.Events, await EncodeAsync(failure, content, cancellation)),
             };

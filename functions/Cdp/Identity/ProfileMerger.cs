@@ -397,11 +397,20 @@ public sealed class ProfileMerger(
             document.Absorbing[at] = document.Absorbing[at] with { Folded = true };
             SetState(document, present.MergeId, MergeState.Copying);
             return true;
-        }, RowWrite.Insert(ProfileRows.CopyPermit(winner, absorption.Loser), default), cancellation);
+        }, document => WithFold(document, absorption, request.At), cancellation);
         if (!changed)
             return;
         Telemetry.Merged("copying");
         Telemetry.ProfilesChanged(loser.IsEmpty ? 0 : -1, bothIdentified ? -1 : 0);
+    }
+
+    /// <summary>Segments are folded anew when the timeline is whole: what is due now is put off until then.</summary>
+    private static List<RowWrite> WithFold(Profile document, Absorption absorption, Instant at)
+    {
+        var writes = new List<RowWrite> { RowWrite.Insert(ProfileRows.CopyPermit(document.Id, absorption.Loser), default) };
+        if (document.NeedsRefold)
+            DueRows.Bring(document, at, writes);
+        return writes;
     }
 
     private enum Moved
@@ -553,6 +562,7 @@ public sealed class ProfileMerger(
     private async Task<Moved> DeleteRowsAsync(ProfileId winner, Absorption absorption, Deadline deadline, CancellationToken cancellation)
     {
         var loser = absorption.Loser;
+        await ForgetSegmentsAsync(loser, cancellation);
         if (await profiles.FindAsync(loser, fresh: true, cancellation) is not { } tombstone
             || (await profiles.FindAsync(winner, fresh: true, cancellation))?.Decode().Absorbing.Exists(absorption.IsSame) != true)
         {
@@ -598,6 +608,27 @@ public sealed class ProfileMerger(
             await ((Task)deleting).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
             profiles.Forget(loser);
         }
+    }
+
+    /// <summary>A tombstone is in no segment, and never due.</summary>
+    private async Task ForgetSegmentsAsync(ProfileId loser, CancellationToken cancellation)
+    {
+        for (var tries = 0; tries < MostTries; tries++)
+        {
+            if (await profiles.FindAsync(loser, fresh: true, cancellation) is not { } stored || stored.Decode() is not { MergedInto: not null } document)
+                return;
+            if (document.Memberships.Count == 0 && document.Due is null)
+                return;
+            var writes = new List<RowWrite>();
+            DueRows.Set(document, null, writes);
+            var forgotten = Math.Min(document.Memberships.Count, StorageLimits.TransactionRows / 2);
+            for (var i = 0; i < forgotten; i++)
+                writes.Add(RowWrite.Delete(ProfileRows.Member(document.Memberships[i].SegmentId, loser)));
+            document.Memberships.RemoveRange(0, forgotten);
+            await profiles.SaveAsync(document, stored.Version, cancellation, writes);
+        }
+
+        throw new ConflictException($"The tombstone of {loser} changed {MostTries} times in a row.");
     }
 
     private async Task CloseAsync(ProfileId winner, Absorption absorption, CancellationToken cancellation)
@@ -648,7 +679,8 @@ public sealed class ProfileMerger(
     }
 
     /// <summary>Changes the winner's document while it absorbs the loser. False where there is nothing to change (any more).</summary>
-    private async Task<bool> UpdateAsync(ProfileId winner, Absorption absorption, Func<Profile, Absorption, bool> change, RowWrite with, CancellationToken cancellation)
+    private async Task<bool> UpdateAsync(
+        ProfileId winner, Absorption absorption, Func<Profile, Absorption, bool> change, Func<Profile, IReadOnlyList<RowWrite>> with, CancellationToken cancellation)
     {
         for (var tries = 0; tries < MostTries; tries++)
         {
@@ -658,7 +690,7 @@ public sealed class ProfileMerger(
             var present = document.Absorbing.Find(absorption.IsSame);
             if (present is null || !change(document, present))
                 return false;
-            if (await profiles.SaveAsync(document, stored.Version, cancellation, with))
+            if (await profiles.SaveAsync(document, stored.Version, cancellation, with(document)))
                 return true;
         }
 

@@ -162,6 +162,7 @@ public sealed class ProfileSplitter(IRowStore rows, ProfileStore profiles, Ident
             }
 
             document.ForgetEvents();
+            document.NeedsRefold |= other.NeedsRefold;
             for (var i = 0; i < document.Merges.Count; i++)
                 document.Merges[i] = before.Merges.Find(m => m.Id == document.Merges[i].Id) ?? document.Merges[i];
             document.Merges.Add(other.Merges.Find(m => m.Id == split.MergeId)!);
@@ -369,7 +370,9 @@ public sealed class ProfileSplitter(IRowStore rows, ProfileStore profiles, Ident
 
             document.SplitFrom = null;
             FillUnseen(document, await BeforeAsync(split.Loser, cancellation));
-            if (await profiles.SaveAsync(document, stored.Version, cancellation, RowWrite.Delete(ProfileRows.BeforeSplit(split.Loser))))
+            var writes = new List<RowWrite> { RowWrite.Delete(ProfileRows.BeforeSplit(split.Loser)) };
+            RequestRefold(document, writes);
+            if (await profiles.SaveAsync(document, stored.Version, cancellation, writes))
             {
                 Telemetry.ProfilesChanged(document.IsEmpty ? 0 : 1, document.IsIdentified ? 1 : 0);
                 return;
@@ -393,11 +396,14 @@ public sealed class ProfileSplitter(IRowStore rows, ProfileStore profiles, Ident
             document.Splitting = null;
             AddWithin(document, Progress.Decode(stayer, saved.Data).Fold.Profile);
             FillUnseen(document, await BeforeAsync(stayer, cancellation));
-            if (await profiles.SaveAsync(
-                document, stored.Version, cancellation,
+            var writes = new List<RowWrite>
+            {
                 RowWrite.Delete(ProfileRows.BeforeSplit(stayer)),
                 RowWrite.Delete(ProfileRows.SplitPermit(stayer)),
-                RowWrite.Delete(ProfileRows.SplitProgress(stayer))))
+                RowWrite.Delete(ProfileRows.SplitProgress(stayer)),
+            };
+            RequestRefold(document, writes);
+            if (await profiles.SaveAsync(document, stored.Version, cancellation, writes))
             {
                 Telemetry.Merged("undone");
                 return;
@@ -420,6 +426,13 @@ public sealed class ProfileSplitter(IRowStore rows, ProfileStore profiles, Ident
     /// </summary>
     private async Task<bool> StandsAsync(ProfileId stayer, Split split, CancellationToken cancellation) =>
         (await profiles.FindAsync(stayer, fresh: true, cancellation))?.Decode().Splitting?.MergeId == split.MergeId;
+
+    /// <summary>Its timeline is whole again: segments are folded anew from it.</summary>
+    private void RequestRefold(Profile document, List<RowWrite> writes)
+    {
+        if (document.NeedsRefold)
+            DueRows.Bring(document, Instant.Now(time), writes);
+    }
 
     private async Task<Profile?> BeforeAsync(ProfileId id, CancellationToken cancellation) =>
         await rows.GetAsync(TableName.Profiles, id.Shard, ProfileRows.BeforeSplit(id), cancellation) is { } row ? ProfileCodec.Decode(id, row.Data) : null;

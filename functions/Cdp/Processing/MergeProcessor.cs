@@ -1,4 +1,5 @@
 using Cdp.Identity;
+using Cdp.Segments;
 using Cdp.Storage;
 
 namespace Cdp.Processing;
@@ -7,7 +8,7 @@ namespace Cdp.Processing;
 /// <remarks>
 /// What is not finished in one message is sent again before this one is deleted: dies in between, both come, and whichever is late finds its work done.
 /// </remarks>
-public sealed class MergeProcessor(ProfileMerger merger, ProfileSplitter splitter, IMessageQueue queue, TimeProvider time)
+public sealed class MergeProcessor(ProfileMerger merger, ProfileSplitter splitter, SegmentUpdater segments, IMessageQueue queue, TimeProvider time)
 {
     /// <summary>The work of one message.</summary>
     public static readonly TimeSpan Allowed = TimeSpan.FromSeconds(30);
@@ -18,9 +19,20 @@ public sealed class MergeProcessor(ProfileMerger merger, ProfileSplitter splitte
     public async Task ProcessAsync(string body, CancellationToken cancellation)
     {
         var deadline = new Deadline(time, Allowed);
-        var progress = UnmergeRequest.TryParse(body) is { } unmerge
-            ? await splitter.SplitAsync(unmerge, deadline, cancellation)
-            : await merger.MergeAsync(MergeRequest.Parse(body), deadline, cancellation);
+        MergeProgress progress;
+        if (UnmergeRequest.TryParse(body) is { } unmerge)
+        {
+            progress = await splitter.SplitAsync(unmerge, deadline, cancellation);
+        }
+        else
+        {
+            var request = MergeRequest.Parse(body);
+            progress = await merger.MergeAsync(request, deadline, cancellation);
+            // The two are one person: their segments need not wait for the timer.
+            if (progress == MergeProgress.Done)
+                await segments.SettleAsync(request.First, cancellation);
+        }
+
         if (progress is MergeProgress.Postponed or MergeProgress.Unfinished)
             await queue.SendAsync(QueueName.Merges, body, progress == MergeProgress.Postponed ? Postponement : null, cancellation);
     }

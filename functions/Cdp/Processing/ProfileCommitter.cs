@@ -2,6 +2,8 @@ using Cdp.Caching;
 using Cdp.Events;
 using Cdp.Identity;
 using Cdp.Profiles;
+using Cdp.Segments;
+using Cdp.Segments.Definitions;
 using Cdp.Stats;
 using Cdp.Storage;
 
@@ -19,7 +21,7 @@ public sealed record CommitOutcome(
     IReadOnlyList<Event> Stale, IReadOnlyList<Event> Reused, IReadOnlyList<Event> RefusedTraits, IReadOnlySet<Identifier> Listed);
 
 /// <summary>
-/// Commits events to one profile: document, timeline, markers and effects in one transaction, or nothing.
+/// Commits events to one profile: document, timeline, markers, memberships and effects in one transaction, or nothing.
 /// </summary>
 /// <remarks>
 /// <para>
@@ -33,10 +35,13 @@ public sealed record CommitOutcome(
 /// </para>
 /// </remarks>
 public sealed class ProfileCommitter(
-    IRowStore rows, ProfileStore profiles, IdentityIndex index, Outbox outbox, RecentCommits recent, TimeProvider time)
+    IRowStore rows, ProfileStore profiles, IdentityIndex index, Outbox outbox, RecentCommits recent, DefinitionsRegistry definitions, TimeProvider time)
 {
     // A row for the document, one for effects, two for each event.
     private const int MostEvents = (StorageLimits.TransactionRows - 2) / 2;
+
+    // The same with room for memberships, and for a due row and the one it replaces.
+    private const int MostEventsWithSegments = (StorageLimits.TransactionRows - 2 - 2 - SegmentFold.MostRows) / 2;
 
     // Each try lost against another writer that made progress.
     private const int MostTries = 30;
@@ -79,9 +84,11 @@ public sealed class ProfileCommitter(
         var effects = new List<Effect>();
         var stale = new List<AssignedEvent>();
         var (known, identified) = (stored is not null, document.IsIdentified);
+        var segments = await OpenSegmentsAsync(document, cancellation);
+        var most = batch.OneByOne ? 1 : segments is null && !document.NeedsRefold ? MostEvents : MostEventsWithSegments;
         foreach (var assigned in batch.Remaining)
         {
-            if (folded.Count == (batch.OneByOne ? 1 : MostEvents))
+            if (folded.Count == most)
                 break;
             if (!Accepts(document, assigned, batch.Rules))
             {
@@ -89,7 +96,7 @@ public sealed class ProfileCommitter(
                 continue;
             }
 
-            Fold(document, assigned, writes, effects, withTraits: true);
+            await FoldAsync(document, segments, assigned, writes, effects, withTraits: true, cancellation);
             folded.Add(assigned);
         }
 
@@ -97,6 +104,7 @@ public sealed class ProfileCommitter(
         if (folded.Count == 0)
             return true;
 
+        FinishSegments(segments, document, writes);
         document.Version++;
         writes[0] = ProfileStore.Write(document, stored?.Version, out var data);
         var full = data.Length > ProfileCodec.MostBytes;
@@ -113,8 +121,10 @@ public sealed class ProfileCommitter(
             document = stored?.Decode() ?? new Profile(batch.Profile);
             writes.RemoveRange(1, writes.Count - 1);
             effects.Clear();
+            segments = await OpenSegmentsAsync(document, cancellation);
             foreach (var assigned in folded)
-                Fold(document, assigned, writes, effects, withTraits: false);
+                await FoldAsync(document, segments, assigned, writes, effects, withTraits: false, cancellation);
+            FinishSegments(segments, document, writes);
             document.Version++;
             writes[0] = ProfileStore.Write(document, stored?.Version, out data);
         }
@@ -144,16 +154,48 @@ public sealed class ProfileCommitter(
         return true;
     }
 
-    private static void Fold(Profile document, AssignedEvent assigned, List<RowWrite> writes, List<Effect> effects, bool withTraits)
+    private static async ValueTask FoldAsync(
+        Profile document, SegmentFold? segments, AssignedEvent assigned, List<RowWrite> writes, List<Effect> effects, bool withTraits, CancellationToken cancellation)
     {
         var (e, resolution) = assigned;
         document.Apply(e, resolution.Identifiers, withTraits);
+        var changes = segments is null ? null : await segments.ApplyAsync(e, cancellation);
         foreach (var decision in resolution.Decisions)
             document.Record(decision);
         foreach (var merge in resolution.Merges)
             effects.Add(new Effect(QueueName.Merges, merge.ToJson()));
-        writes.Add(RowWrite.Insert(ProfileRows.Event(document.Id, e.Timestamp, e.MessageKey), new EventRow(e, document.Id, document.Version + 1).Encode(document.Id)));
+        writes.Add(RowWrite.Insert(
+            ProfileRows.Event(document.Id, e.Timestamp, e.MessageKey), new EventRow(e, document.Id, document.Version + 1, changes).Encode(document.Id)));
         writes.Add(RowWrite.Insert(ProfileRows.Marker(document.Id, e.MessageKey), ProfileRows.MarkerData(e)));
+    }
+
+    /// <summary>Null where nothing is defined, and where the segments of this profile are folded later.</summary>
+    private async ValueTask<SegmentFold?> OpenSegmentsAsync(Profile document, CancellationToken cancellation)
+    {
+        var set = await definitions.CurrentAsync(cancellation);
+        if (set.IsEmpty && document.SegmentState.IsEmpty)
+            return null;
+        var (timeline, now) = (new RowTimeline(rows, document.Id), Instant.Now(time));
+        var segments = SegmentFold.Open(set, document, timeline, now);
+        if (segments is not { NeedsNewerDefinitions: true })
+        {
+            // Its backfill may have come by before this merge or unmerge began.
+            document.NeedsRefold |= segments is null && document.SegmentState.IsEmpty && (document.Absorbing.Count > 0 || document.IsSplitting);
+            return segments;
+        }
+
+        segments = SegmentFold.Open(await definitions.NewerAsync(cancellation), document, timeline, now);
+        return segments is { NeedsNewerDefinitions: true }
+            ? throw new ConflictException($"Profile {document.Id} was written under definitions that cannot be read yet.")
+            : segments;
+    }
+
+    private void FinishSegments(SegmentFold? segments, Profile document, List<RowWrite> writes)
+    {
+        if (segments is not null)
+            segments.Finish(writes, exactly: false);
+        else if (document.NeedsRefold)
+            DueRows.Bring(document, Instant.Now(time).Plus(SegmentUpdater.Postponement), writes);
     }
 
     /// <summary>

@@ -7,7 +7,7 @@ using Cdp.Events;
 namespace Cdp.Profiles;
 
 /// <summary>
-/// An event on a timeline, as stored: format, flags, the profile that first owned it (where that is another one), then the JSON text,
+/// An event on a timeline, as stored: format, flags, the profile that first owned it (where that is another one), what changed by it, then the JSON text,
 /// Brotli-compressed where that pays.
 /// </summary>
 /// <param name="FirstProfile">
@@ -17,13 +17,18 @@ namespace Cdp.Profiles;
 /// The version of the present owner's document that the event was committed with; 0 where a merge or an unmerge has brought it. It tells an unmerge
 /// which events the document has counted since the unmerge began.
 /// </param>
-public sealed record EventRow(Event Event, ProfileId FirstProfile, long Version = 0)
+/// <param name="Changes">The segments that the profile entered or left by the event; null for none.</param>
+public sealed record EventRow(Event Event, ProfileId FirstProfile, long Version = 0, IReadOnlyList<SegmentChange>? Changes = null)
 {
     private const byte Format = 1;
     private const byte Historical = 1;
     private const byte Moved = 2;
     private const byte Compressed = 4;
     private const byte Versioned = 8;
+    private const byte Changing = 16;
+
+    // The count of changes is one byte; a transaction has no room for as many.
+    private const int MostChanges = byte.MaxValue;
     private const int WorthCompressing = 200;
     private const int MostPlainBytes = 4 * 1024 * 1024;
 
@@ -32,16 +37,19 @@ public sealed record EventRow(Event Event, ProfileId FirstProfile, long Version 
         var json = Event.Json.Span;
         var moved = FirstProfile != owner;
         var afterFirst = 2 + (moved ? FirstProfile.Value.Length : 0);
-        var head = afterFirst + (Version > 0 ? sizeof(long) : 0);
+        var afterVersion = afterFirst + (Version > 0 ? sizeof(long) : 0);
+        var head = afterVersion + ChangesLength;
         var buffer = ArrayPool<byte>.Shared.Rent(head + 4 + json.Length);
         try
         {
-            var flags = (byte)((Event.Historical ? Historical : 0) | (moved ? Moved : 0) | (Version > 0 ? Versioned : 0));
+            var flags = (byte)((Event.Historical ? Historical : 0) | (moved ? Moved : 0) | (Version > 0 ? Versioned : 0) | (head > afterVersion ? Changing : 0));
             buffer[0] = Format;
             if (moved)
                 Encoding.ASCII.GetBytes(FirstProfile.Value, buffer.AsSpan(2));
             if (Version > 0)
                 BinaryPrimitives.WriteInt64LittleEndian(buffer.AsSpan(afterFirst), Version);
+            if (head > afterVersion)
+                WriteChanges(buffer.AsSpan(afterVersion));
             var size = head;
             if (json.Length >= WorthCompressing
                 && BrotliEncoder.TryCompress(json, buffer.AsSpan(head + 4, json.Length), out var compressed, quality: 1, window: 16))
@@ -86,6 +94,7 @@ public sealed record EventRow(Event Event, ProfileId FirstProfile, long Version 
             rest = rest[sizeof(long)..];
         }
 
+        var changes = (flags & Changing) != 0 ? ReadChanges(ref rest) : null;
         if ((flags & Compressed) != 0)
         {
             var size = BinaryPrimitives.ReadInt32LittleEndian(rest.Span);
@@ -97,6 +106,47 @@ public sealed record EventRow(Event Event, ProfileId FirstProfile, long Version 
             rest = plain;
         }
 
-        return new EventRow(Event.Parse(rest, (flags & Historical) != 0), first, version);
+        return new EventRow(Event.Parse(rest, (flags & Historical) != 0), first, version, changes);
+    }
+
+    /// <summary>A byte for the count; for each change one that says which, one for the length of the id, and the id, which is ASCII.</summary>
+    private int ChangesLength
+    {
+        get
+        {
+            if (Changes is not { Count: > 0 and <= MostChanges })
+                return 0;
+            var length = 1;
+            foreach (var change in Changes)
+                length += 2 + change.SegmentId.Length;
+            return length;
+        }
+    }
+
+    private void WriteChanges(Span<byte> destination)
+    {
+        destination[0] = (byte)Changes!.Count;
+        destination = destination[1..];
+        foreach (var (segment, entered) in Changes)
+        {
+            destination[0] = entered ? (byte)1 : (byte)0;
+            destination[1] = (byte)segment.Length;
+            Encoding.ASCII.GetBytes(segment, destination[2..]);
+            destination = destination[(2 + segment.Length)..];
+        }
+    }
+
+    private static SegmentChange[] ReadChanges(ref ReadOnlyMemory<byte> rest)
+    {
+        var changes = new SegmentChange[rest.Span[0]];
+        rest = rest[1..];
+        for (var i = 0; i < changes.Length; i++)
+        {
+            var length = rest.Span[1];
+            changes[i] = new SegmentChange(Encoding.ASCII.GetString(rest.Span.Slice(2, length)), rest.Span[0] != 0);
+            rest = rest[(2 + length)..];
+        }
+
+        return changes;
     }
 }

@@ -38,6 +38,26 @@ public sealed class Profile(ProfileId id)
 
     public Dictionary<string, Trait> Traits { get; } = new(StringComparer.Ordinal);
 
+    /// <summary>Traits of the groups that the person was said to belong to, for segments.</summary>
+    public Dictionary<string, Trait> GroupTraits { get; } = new(StringComparer.Ordinal);
+
+    /// <summary>What the segment engine knows of the events; empty where no definition has seen any. <see cref="Segments.ProfileSegments"/> reads and writes it.</summary>
+    public ReadOnlyMemory<byte> SegmentState { get; set; }
+
+    /// <summary>The segments that the profile is in. The rows <c>s|</c> are an index of these.</summary>
+    public List<Membership> Memberships { get; } = [];
+
+    /// <summary>Counts entries and exits of all segments, for ever: what names each of them.</summary>
+    public long MembershipChanges { get; set; }
+
+    /// <summary>When something can change without an event, at the latest; there is exactly this row <c>d|</c>. See <see cref="DueRows"/>.</summary>
+    public Instant? Due { get; set; }
+
+    /// <summary>
+    /// The timeline was merged or parted since the segments were folded: they are folded anew from it when it is whole. Until then memberships stay.
+    /// </summary>
+    public bool NeedsRefold { get; set; }
+
     public List<MergeRecord> Merges { get; } = [];
 
     public List<IdentityDecision> Decisions { get; } = [];
@@ -149,8 +169,12 @@ public sealed class Profile(ProfileId id)
         if (withTraits && e.Type == EventType.Identify)
         {
             // The event's own traits are the authority; context.traits fill in the names they lack.
-            ApplyTraits(e, e.Traits, except: default);
-            ApplyTraits(e, ContextTraits(e.Context), except: e.Traits);
+            ApplyTraits(Traits, e, e.Traits, except: default);
+            ApplyTraits(Traits, e, ContextTraits(e.Context), except: e.Traits);
+        }
+        else if (withTraits && e.Type == EventType.Group)
+        {
+            ApplyTraits(GroupTraits, e, e.Traits, except: default);
         }
     }
 
@@ -175,6 +199,8 @@ public sealed class Profile(ProfileId id)
         }
 
         AddEventsOf(loser, withTraits);
+        MembershipChanges = Math.Max(MembershipChanges, loser.MembershipChanges);
+        NeedsRefold |= loser.NeedsRefold || !SegmentState.IsEmpty || !loser.SegmentState.IsEmpty;
         Rejections.AddRange(loser.Rejections);
         foreach (var merge in loser.Merges)
         {
@@ -207,7 +233,9 @@ public sealed class Profile(ProfileId id)
         if (!withTraits)
             return;
         foreach (var (name, trait) in other.Traits)
-            Set(name, trait);
+            Set(Traits, name, trait);
+        foreach (var (name, trait) in other.GroupTraits)
+            Set(GroupTraits, name, trait);
     }
 
     /// <summary>Notes a decision. That an identifier which links nobody was left aside is noted once: it is the same with each of its events.</summary>
@@ -243,6 +271,8 @@ public sealed class Profile(ProfileId id)
         CreatedAt = FirstSeenAt = new Instant(long.MaxValue);
         LastSeenAt = new Instant(long.MinValue);
         Traits.Clear();
+        GroupTraits.Clear();
+        NeedsRefold |= !SegmentState.IsEmpty;
         for (var i = 0; i < Identifiers.Count; i++)
             Identifiers[i] = Identifiers[i].Unseen();
     }
@@ -262,13 +292,13 @@ public sealed class Profile(ProfileId id)
         return Identifiers[index] != before;
     }
 
-    private void Set(string name, in Trait trait)
+    private static void Set(Dictionary<string, Trait> traits, string name, in Trait trait)
     {
-        if (!Traits.TryGetValue(name, out var present) || trait.Supersedes(present))
-            Traits[name] = trait;
+        if (!traits.TryGetValue(name, out var present) || trait.Supersedes(present))
+            traits[name] = trait;
     }
 
-    private void ApplyTraits(Event e, ReadOnlyMemory<byte> traits, ReadOnlyMemory<byte> except)
+    private static void ApplyTraits(Dictionary<string, Trait> into, Event e, ReadOnlyMemory<byte> traits, ReadOnlyMemory<byte> except)
     {
         if (traits.IsEmpty)
             return;
@@ -281,7 +311,7 @@ public sealed class Profile(ProfileId id)
             var start = (int)reader.TokenStartIndex;
             reader.Skip();
             if (except.IsEmpty || !HasMember(except.Span, name))
-                Set(name, new Trait(traits[start..(int)reader.BytesConsumed], e.Timestamp, e.MessageId, e.SourceId));
+                Set(into, name, new Trait(traits[start..(int)reader.BytesConsumed], e.Timestamp, e.MessageId, e.SourceId));
         }
     }
 

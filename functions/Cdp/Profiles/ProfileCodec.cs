@@ -42,6 +42,8 @@ public static class ProfileCodec
         Rejections = 9,
         Splitting = 10,
         SplitFrom = 11,
+        Segments = 20,
+        GroupTraits = 21,
     }
 
     public static byte[] Encode(Profile profile)
@@ -51,7 +53,11 @@ public static class ProfileCodec
         if (profile.Identifiers.Count > 0)
             WriteIdentifiers(ref writer, profile.Identifiers);
         if (profile.Traits.Count > 0)
-            WriteTraits(ref writer, profile.Traits);
+            WriteTraits(ref writer, Tag.Traits, profile.Traits);
+        if (profile.GroupTraits.Count > 0)
+            WriteTraits(ref writer, Tag.GroupTraits, profile.GroupTraits);
+        if (HasSegments(profile))
+            WriteSegments(ref writer, profile);
         if (profile.Merges.Count > 0)
             WriteMerges(ref writer, profile.Merges);
         if (profile.Decisions.Count > 0)
@@ -94,10 +100,13 @@ public static class ProfileCodec
                         profile.Identifiers.Add(reader.Owned());
                     break;
                 case Tag.Traits:
-                    var count = reader.Int();
-                    profile.Traits.EnsureCapacity(count);
-                    for (var n = count; n > 0; n--)
-                        profile.Traits[reader.String()] = new Trait(reader.Bytes(), reader.Instant(), reader.String(), reader.String());
+                    ReadTraits(ref reader, profile.Traits);
+                    break;
+                case Tag.GroupTraits:
+                    ReadTraits(ref reader, profile.GroupTraits);
+                    break;
+                case Tag.Segments:
+                    ReadSegments(ref reader, profile);
                     break;
                 case Tag.Merges:
                     for (var n = reader.Int(); n > 0; n--)
@@ -180,9 +189,52 @@ public static class ProfileCodec
         writer.End(start);
     }
 
-    private static void WriteTraits(ref Writer writer, Dictionary<string, Trait> traits)
+    private static bool HasSegments(Profile profile) =>
+        !profile.SegmentState.IsEmpty || profile.Memberships.Count > 0 || profile.MembershipChanges > 0 || profile.Due is not null || profile.NeedsRefold;
+
+    private static void WriteSegments(ref Writer writer, Profile profile)
     {
-        var start = writer.Begin((byte)Tag.Traits);
+        var start = writer.Begin((byte)Tag.Segments);
+        writer.Byte((byte)((profile.NeedsRefold ? 1 : 0) | (profile.Due is not null ? 2 : 0)));
+        if (profile.Due is { } due)
+            writer.Long(due.Milliseconds);
+        writer.Long(profile.MembershipChanges);
+        writer.Int(profile.Memberships.Count);
+        foreach (var membership in profile.Memberships)
+        {
+            writer.String(membership.SegmentId);
+            writer.Long(membership.Since.Milliseconds);
+            writer.Long(membership.DefinitionVersion);
+            writer.Long(membership.DefinitionEpoch);
+        }
+
+        writer.Bytes(profile.SegmentState.Span);
+        writer.End(start);
+    }
+
+    private static void ReadSegments(ref Reader reader, Profile profile)
+    {
+        var flags = reader.Byte();
+        profile.NeedsRefold = (flags & 1) != 0;
+        if ((flags & 2) != 0)
+            profile.Due = reader.Instant();
+        profile.MembershipChanges = reader.Long();
+        for (var n = reader.Int(); n > 0; n--)
+            profile.Memberships.Add(new Membership(reader.String(), reader.Instant(), reader.Long(), reader.Long()));
+        profile.SegmentState = reader.Bytes();
+    }
+
+    private static void ReadTraits(ref Reader reader, Dictionary<string, Trait> traits)
+    {
+        var count = reader.Int();
+        traits.EnsureCapacity(count);
+        for (var n = count; n > 0; n--)
+            traits[reader.String()] = new Trait(reader.Bytes(), reader.Instant(), reader.String(), reader.String());
+    }
+
+    private static void WriteTraits(ref Writer writer, Tag tag, Dictionary<string, Trait> traits)
+    {
+        var start = writer.Begin((byte)tag);
         writer.Int(traits.Count);
         foreach (var (name, trait) in traits)
         {

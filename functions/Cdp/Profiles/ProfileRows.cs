@@ -10,6 +10,8 @@ namespace Cdp.Profiles;
 /// <item><c>p|{profile}</c> the document</item>
 /// <item><c>e|{profile}|{reverse time}|{message}</c> an event, newest first</item>
 /// <item><c>m|{message}|{profile}</c> the message was taken: what makes a retry count once</item>
+/// <item><c>s|{segment}|{profile}</c> the profile is in the segment: an index of what its document says</item>
+/// <item><c>d|{time}|{profile}</c> when something can change without an event; see <see cref="DueRows"/></item>
 /// <item><c>o|{time}|{profile}|{version}</c> effects of a commit that have not left yet</item>
 /// <item>
 /// <c>a|{profile}|{loser}</c> rows of a merged profile may be copied here, and how far that has come: written with the fold, deleted with the end of
@@ -46,6 +48,22 @@ public static class ProfileRows
 
     public static string Outbox(ProfileId profile, Instant at, long version) => $"o|{at.Milliseconds:D15}|{profile.Value}|{version:D12}";
 
+    public static string Member(string segment, ProfileId profile) => $"s|{segment}|{profile.Value}";
+
+    /// <summary>The members of a segment in one shard, behind a profile (null: all), by profile id.</summary>
+    public static (string From, string To) Members(string segment, ProfileId? after) =>
+        ($"s|{segment}|{(after is { } id ? id.Value + "!" : "")}", $"s|{segment}}}");
+
+    public static string Due(ProfileId profile, Instant at) => $"d|{Math.Clamp(at.Milliseconds, 0, LastTime):D15}|{profile.Value}";
+
+    /// <summary>All that is due at a time, earliest first.</summary>
+    public static (string From, string To) DueBy(Instant now) => ("d|", $"d|{now.Milliseconds:D15}}}");
+
+    public static ProfileId ProfileOfLastPart(string key) => new(key[(key.LastIndexOf(RowKeys.Separator) + 1)..]);
+
+    /// <summary>The documents of a shard behind a profile (null: all), by profile id.</summary>
+    public static (string From, string To) Documents(ProfileId? after) => ($"p|{(after is { } id ? id.Value + "!" : "")}", "p}");
+
     public static string CopyPermit(ProfileId winner, ProfileId loser) => $"a|{winner.Value}|{loser.Value}";
 
     public static string BeforeSplit(ProfileId profile) => "b|" + profile.Value;
@@ -60,7 +78,7 @@ public static class ProfileRows
     public static Hash128 MessageOfEventKey(string key) =>
         new(Convert.ToUInt64(key.Substring(key.Length - 32, 16), 16), Convert.ToUInt64(key.Substring(key.Length - 16, 16), 16));
 
-    public static ProfileId ProfileOfMarkerKey(string key) => new(key[(key.LastIndexOf(RowKeys.Separator) + 1)..]);
+    public static ProfileId ProfileOfMarkerKey(string key) => ProfileOfLastPart(key);
 
     public static byte[] MarkerData(Event e)
     {

@@ -1,7 +1,9 @@
+using System.Text;
 using System.Text.Json;
 using Cdp.Events;
 using Cdp.Identity;
 using Cdp.Profiles;
+using Cdp.Segments.Reading;
 
 namespace Cdp.Reading;
 
@@ -10,7 +12,8 @@ namespace Cdp.Reading;
 /// </summary>
 public static class ProfileJson
 {
-    public static void WriteProfile(Utf8JsonWriter json, FoundProfile found, IdentityRules rules)
+    /// <param name="segments">What is known of segments and computed traits; null where nothing is defined.</param>
+    public static void WriteProfile(Utf8JsonWriter json, FoundProfile found, IdentityRules rules, ProfileSegmentsView? segments = null)
     {
         var profile = found.Profile;
         json.WriteStartObject();
@@ -24,6 +27,27 @@ public static class ProfileJson
             json.WriteString("lastSeenAt"u8, profile.LastSeenAt.ToString());
         }
 
+        WriteIdentifiers(json, profile, rules);
+        json.WriteStartObject("traits"u8);
+        foreach (var (name, trait) in Traits(profile))
+        {
+            json.WritePropertyName(name);
+            json.WriteRawValue(trait.Value.Span, skipInputValidation: true);
+        }
+
+        json.WriteEndObject();
+        if (segments is not null)
+            WriteSegments(json, segments);
+        json.WriteStartObject("counts"u8);
+        json.WriteNumber("events"u8, profile.EventCount);
+        json.WriteEndObject();
+        WriteMergedFrom(json, found);
+        json.WriteEndObject();
+    }
+
+    /// <summary>The member <c>identifiers</c>: values by type.</summary>
+    public static void WriteIdentifiers(Utf8JsonWriter json, Profile profile, IdentityRules rules)
+    {
         json.WriteStartObject("identifiers"u8);
         foreach (var type in Identifiers(profile, rules).GroupBy(owned => owned.Identifier.Type, StringComparer.Ordinal))
         {
@@ -34,19 +58,29 @@ public static class ProfileJson
         }
 
         json.WriteEndObject();
-        json.WriteStartObject("traits"u8);
-        foreach (var (name, trait) in Traits(profile))
+    }
+
+    private static void WriteSegments(Utf8JsonWriter json, ProfileSegmentsView segments)
+    {
+        json.WriteStartObject("computedTraits"u8);
+        foreach (var (id, value) in segments.Computed)
         {
-            json.WritePropertyName(name);
-            json.WriteRawValue(trait.Value.Span, skipInputValidation: true);
+            json.WritePropertyName(id);
+            json.WriteRawValue(value);
         }
 
         json.WriteEndObject();
-        json.WriteStartObject("counts"u8);
-        json.WriteNumber("events"u8, profile.EventCount);
-        json.WriteEndObject();
-        WriteMergedFrom(json, found);
-        json.WriteEndObject();
+        json.WriteStartArray("segments"u8);
+        foreach (var membership in segments.Memberships)
+        {
+            json.WriteStartObject();
+            json.WriteString("id"u8, membership.SegmentId);
+            json.WriteString("since"u8, membership.Since.ToString());
+            json.WriteNumber("definitionVersion"u8, membership.DefinitionVersion);
+            json.WriteEndObject();
+        }
+
+        json.WriteEndArray();
     }
 
     public static void WriteTraits(Utf8JsonWriter json, FoundProfile found)
@@ -135,15 +169,26 @@ public static class ProfileJson
     {
         var stored = row.Event.Json.Span;
         stored = stored[..stored.LastIndexOf((byte)'}')];
-        var derived = ",\"firstProfileId\":\""u8;
-        var end = "\"}"u8;
-        var id = row.FirstProfile.Value;
-        var spliced = new byte[stored.Length + derived.Length + id.Length + end.Length];
+        var derived = Encoding.ASCII.GetBytes(Derived(row));
+        var spliced = new byte[stored.Length + derived.Length];
         stored.CopyTo(spliced);
-        derived.CopyTo(spliced.AsSpan(stored.Length));
-        System.Text.Encoding.ASCII.GetBytes(id, spliced.AsSpan(stored.Length + derived.Length));
-        end.CopyTo(spliced.AsSpan(spliced.Length - end.Length));
+        derived.CopyTo(spliced, stored.Length);
         return spliced;
+    }
+
+    /// <summary>Ids alone, which need no escaping.</summary>
+    private static string Derived(EventRow row)
+    {
+        var text = new StringBuilder(",\"firstProfileId\":\"").Append(row.FirstProfile.Value).Append('"');
+        if (row.Changes is { Count: > 0 } changes)
+        {
+            text.Append(",\"segmentChanges\":[");
+            for (var i = 0; i < changes.Count; i++)
+                text.Append(i == 0 ? "" : ",").Append("{\"id\":\"").Append(changes[i].SegmentId).Append("\",\"change\":\"").Append(changes[i].Entered ? "entered" : "exited").Append("\"}");
+            text.Append(']');
+        }
+
+        return text.Append('}').ToString();
     }
 
     private static IEnumerable<OwnedIdentifier> Identifiers(Profile profile, IdentityRules rules) => profile.Identifiers

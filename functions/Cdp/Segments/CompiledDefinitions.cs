@@ -61,7 +61,12 @@ public sealed class CompiledDefinitions
     /// <summary>The same for an explanation, whose counts are not cut off where the result is clear.</summary>
     internal static CompiledDefinitions CompileExact(
         IReadOnlyList<SegmentDefinition> segments, IReadOnlyList<ComputedTraitDefinition> computed, SegmentLimits limits) =>
-        new DefinitionCompiler(limits with { MostContributions = int.MaxValue / 4 }, exact: true).Compile(0, segments, computed);
+        new DefinitionCompiler(limits with { MostContributions = int.MaxValue / 4 }, exact: true).Compile(0, OfOneEpoch(segments), OfOneEpoch(computed));
+
+    /// <summary>As if none were newer than another: for states that are folded whole, and then thrown away.</summary>
+    internal static IReadOnlyList<SegmentDefinition> OfOneEpoch(IReadOnlyList<SegmentDefinition> segments) => [.. segments.Select(s => s with { Epoch = 0 })];
+
+    internal static IReadOnlyList<ComputedTraitDefinition> OfOneEpoch(IReadOnlyList<ComputedTraitDefinition> traits) => [.. traits.Select(t => t with { Epoch = 0 })];
 
     internal EventPlan? PlanFor(Event e) => e.Name is { } name ? byName.GetValueOrDefault(name) : byType[(int)e.Type];
 

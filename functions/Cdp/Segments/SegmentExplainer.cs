@@ -30,7 +30,7 @@ public static class SegmentExplainer
         SegmentLimits? limits = null,
         CancellationToken cancellation = default)
     {
-        var needed = Reachable(segment, segments);
+        var needed = SegmentReferences.Reachable(segments.Single(s => s.Id == segment), segments);
         var definitions = CompiledDefinitions.CompileExact(needed, computed, limits ?? SegmentLimits.Default);
         var profile = ProfileSegments.New(definitions);
         var matched = new Dictionary<Feature, List<(long Time, string MessageId)>>();
@@ -58,22 +58,6 @@ public static class SegmentExplainer
             Write(writer, root, context, matched);
         return new SegmentExplanation(
             outcome.Result == true, new Instant(context.Now), outcome.Next == Outcome.Never ? null : new Instant(outcome.Next), tree.WrittenMemory);
-    }
-
-    private static List<SegmentDefinition> Reachable(string segment, IReadOnlyList<SegmentDefinition> segments)
-    {
-        var all = segments.ToDictionary(s => s.Id, StringComparer.Ordinal);
-        var reached = new List<SegmentDefinition> { all[segment] };
-        for (var i = 0; i < reached.Count; i++)
-        {
-            foreach (var used in SegmentReferences.Of(reached[i].Where))
-            {
-                if (!reached.Exists(r => r.Id == used))
-                    reached.Add(all[used]);
-            }
-        }
-
-        return reached;
     }
 
     private static void Write(

@@ -13,6 +13,33 @@ public static class SegmentReferences
         return found;
     }
 
+    /// <summary>A segment, and all that it uses, directly and not.</summary>
+    public static List<SegmentDefinition> Reachable(SegmentDefinition segment, IReadOnlyList<SegmentDefinition> segments)
+    {
+        var all = segments.ToDictionary(s => s.Id, StringComparer.Ordinal);
+        var reached = new List<SegmentDefinition> { segment };
+        for (var i = 0; i < reached.Count; i++)
+        {
+            foreach (var used in Of(reached[i].Where))
+            {
+                if (!reached.Exists(r => r.Id == used))
+                    reached.Add(all[used]);
+            }
+        }
+
+        return reached;
+    }
+
+    /// <summary>Whether a condition asks for a trait of this name, so that a computed trait of that id would be meant.</summary>
+    public static bool NamesTrait(Condition condition, string name) => condition switch
+    {
+        AllCondition all => all.Conditions.Any(inner => NamesTrait(inner, name)),
+        AnyCondition any => any.Conditions.Any(inner => NamesTrait(inner, name)),
+        NotCondition not => NamesTrait(not.Condition, name),
+        TraitCondition trait => trait.Trait.Steps is [{ EachElement: false, Name: var asked }] && asked == name,
+        _ => false,
+    };
+
     /// <summary>A circle through a segment, from it to itself, such as <c>a, b, a</c>; null where there is none.</summary>
     public static IReadOnlyList<string>? FindCycle(string start, IReadOnlyDictionary<string, SegmentDefinition> all)
     {

@@ -38,7 +38,10 @@ public sealed class StatsReader(IRowStore rows, IMessageQueue queue, StatsRecord
         var first = StatsRows.MinuteOf(start);
         var last = StatsRows.MinuteOf(end.Plus(-TimeSpan.FromMilliseconds(1)));
 
-        var queues = Task.WhenAll(QueueAsync("events", QueueName.Events, QueueName.EventsPoison, cancellation), QueueAsync("merges", QueueName.Merges, QueueName.MergesPoison, cancellation));
+        var queues = Task.WhenAll(
+            QueueAsync("events", QueueName.Events, QueueName.EventsPoison, cancellation),
+            QueueAsync("merges", QueueName.Merges, QueueName.MergesPoison, cancellation),
+            QueueAsync("segments", QueueName.Segments, QueueName.SegmentsPoison, cancellation));
         var totals = TotalsAsync(cancellation);
         var counts = await CountsAsync(first, last, sourceId, cancellation);
 

@@ -18,6 +18,8 @@ public enum QueueName
     Merges,
     EventsPoison,
     MergesPoison,
+    Segments,
+    SegmentsPoison,
 }
 
 /// <param name="Messages">Approximate count, invisible messages included.</param>

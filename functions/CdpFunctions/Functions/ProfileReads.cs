@@ -2,6 +2,7 @@ using Cdp.Access;
 using Cdp.Identity;
 using Cdp.Problems;
 using Cdp.Reading;
+using Cdp.Segments.Reading;
 using CdpFunctions.Http;
 using Microsoft.AspNetCore.Http;
 using Microsoft.Azure.Functions.Worker;
@@ -9,7 +10,7 @@ using Microsoft.Azure.Functions.Worker;
 namespace CdpFunctions.Functions;
 
 /// <summary>Profiles, read back. <c>{key}</c> is one of <see cref="ProfileKey"/>.</summary>
-public sealed class ProfileReads(ApiAccess access, ProfileReader profiles, TimelineReader timelines, IdentityRulesRegistry identity)
+public sealed class ProfileReads(ApiAccess access, ProfileReader profiles, TimelineReader timelines, ProfileSegmentsReader segments, IdentityRulesRegistry identity)
 {
     /// <summary>Tells who asked for a merged id that it leads elsewhere now.</summary>
     private const string MergedFrom = "Cdp-Merged-From";
@@ -19,7 +20,7 @@ public sealed class ProfileReads(ApiAccess access, ProfileReader profiles, Timel
 
     [Function("GetProfile")]
     public Task<IResult> Get([HttpTrigger(AuthorizationLevel.Anonymous, "get", Route = "v1/profiles/{key}")] HttpRequest request, string key) =>
-        Read(request, key, ProfileJson.WriteProfile);
+        access.To(request, Scope.ProfilesRead, () => AnswerAsync(request, () => profiles.FindAsync(key, request.HttpContext.RequestAborted)));
 
     [Function("GetProfileTraits")]
     public Task<IResult> Traits([HttpTrigger(AuthorizationLevel.Anonymous, "get", Route = "v1/profiles/{key}/traits")] HttpRequest request, string key) =>
@@ -52,10 +53,16 @@ public sealed class ProfileReads(ApiAccess access, ProfileReader profiles, Timel
             var value = fields.Text("value", LongestValue, required: true);
             fields.RefuseOthers();
             fields.ThrowIfInvalid();
-            var found = await FindAsync(request, () => profiles.FindAsync(type!, value!, request.HttpContext.RequestAborted));
-            var rules = await identity.CurrentAsync(request.HttpContext.RequestAborted);
-            return JsonAnswer.Of(json => ProfileJson.WriteProfile(json, found, rules));
+            return await AnswerAsync(request, () => profiles.FindAsync(type!, value!, request.HttpContext.RequestAborted));
         });
+
+    private async Task<IResult> AnswerAsync(HttpRequest request, Func<Task<FoundProfile>> find)
+    {
+        var found = await FindAsync(request, find);
+        var rules = await identity.CurrentAsync(request.HttpContext.RequestAborted);
+        var view = await segments.ReadAsync(found.Profile, request.HttpContext.RequestAborted);
+        return JsonAnswer.Of(json => ProfileJson.WriteProfile(json, found, rules, view));
+    }
 
     private Task<IResult> Read(HttpRequest request, string key, Action<System.Text.Json.Utf8JsonWriter, FoundProfile, IdentityRules> write) =>
         access.To(request, Scope.ProfilesRead, async () =>

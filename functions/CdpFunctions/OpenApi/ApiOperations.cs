@@ -10,6 +10,7 @@ public static class ApiOperations
     private const string Collect = "Collect";
     private const string ClientSettings = "Client settings";
     private const string Profiles = "Profiles";
+    private const string Segments = "Segments";
     private const string Operations = "Operations";
     private const string Administration = "Administration";
 
@@ -61,6 +62,25 @@ public static class ApiOperations
         {
             Answers = [new(200, "What is known; 'queued' where nothing is.", "MessageStatus")],
         },
+
+        Definitions("/v1/segments", "All segments, by id.", "SegmentList"),
+        .. Definition("/v1/segments/{id}", "a segment", "Segment", [SegmentCycle]),
+        Definitions("/v1/computed-traits", "All computed traits, by id, without the predefined ones.", "ComputedTraitList"),
+        .. Definition("/v1/computed-traits/{id}", "a computed trait", "ComputedTrait", []),
+        Api("GET", "/v1/segments/schema", Segments, Scope.Admin, "The JSON Schema of the language.", []) with { Answers = [new(200, "JSON Schema.", "Anything")] },
+        Api("GET", "/v1/segments/{id}/members", Segments, Scope.ProfilesRead, "Who is in a segment.", [NotFound, InvalidField, InvalidCursor]) with
+        {
+            Parameters = ["query.limit", "query.cursor"], Answers = [new(200, "A page; 'next' is absent on the last one.", "MemberList")],
+        },
+        Api("GET", "/v1/segments/{id}/explain", Segments, Scope.ProfilesRead, "Why a profile is in a segment, or is not.", [NotFound, InvalidField, InvalidKey, ProfileNotFound]) with
+        {
+            Parameters = ["query.profile", "query.at"], Answers = [new(200, "Every condition with its value, its result and what matched.", "Explanation")],
+        },
+        Api("POST", "/v1/segments/preview", Segments, Scope.ProfilesRead, "Who would be in a segment.", [.. OfBodies, SegmentInvalid]) with
+        {
+            Body = "PreviewInput", Answers = [new(200, "Exact, or of a sample where that was asked for or there are more than 20,000 profiles.", "Preview")],
+        },
+        Api("GET", "/v1/segment-templates", Segments, Scope.Admin, "Segments of everyday marketing to start from.", []) with { Answers = [new(200, "Definitions.", "SegmentTemplates")] },
 
         Api("GET", "/v1/stats", Operations, Scope.StatsRead, "Counts, latencies, queues.", [InvalidField]) with
         {
@@ -152,6 +172,19 @@ public static class ApiOperations
             Parameters = [.. parameters.Select(name => "query." + name)],
             Answers = [new(200, "The answer; of a merged profile's id, that of the winner.", schema, null, "Cdp-Merged-From")],
         };
+
+    private static ApiOperation Definitions(string path, string summary, string schema) => List(path, summary, schema) with { Tag = Segments };
+
+    private static ApiOperation[] Definition(string path, string what, string schema, IEnumerable<ProblemType> problems) =>
+    [
+        Api("GET", path, Segments, Scope.Admin, $"Shows {what}.", [NotFound]) with { Answers = [new(200, "It.", schema, null, "ETag")] },
+        Api("PUT", path, Segments, Scope.Admin, $"Makes or replaces {what}.", [.. OfBodies, PreconditionFailed, SegmentInvalid, .. problems]) with
+        {
+            Parameters = ["header.If-Match", "header.If-None-Match"], Body = schema + "Input",
+            Answers = [new(201, "Made.", schema, null, "ETag"), new(200, "Replaced.", schema, null, "ETag")],
+        },
+        Api("DELETE", path, Segments, Scope.Admin, $"Deletes {what} that no segment uses.", [PreconditionFailed, SegmentInUse]) with { Parameters = ["header.If-Match"], Answers = [Nothing] },
+    ];
 
     private static ApiOperation Admin(string method, string path, string summary, IEnumerable<ProblemType> problems) => Api(method, path, Administration, Scope.Admin, summary, problems);
 

@@ -43,6 +43,8 @@ internal static class ApiSchemas
             "query.pixelType": { "name": "type", "in": "query", "schema": { "$ref": "#/components/schemas/PixelType", "default": "page" } },
             "query.data": { "name": "data", "in": "query", "description": "The event's JSON as base64 or base64url, padding optional.", "schema": { "type": "string" } },
             "query.members": { "name": "members", "in": "query", "style": "form", "explode": true, "description": "Without 'data', every other parameter is a member of the event: properties.a.b=x. Values are strings, a repeated name is a list.", "schema": { "type": "object", "additionalProperties": { "type": "string" } } },
+            "query.profile": { "name": "profile", "in": "query", "required": true, "description": "As in /v1/profiles/{key}.", "schema": { "type": "string" } },
+            "query.at": { "name": "at", "in": "query", "description": "Now by default.", "schema": { "type": "string", "format": "date-time" } },
             "header.Content-Encoding": { "name": "Content-Encoding", "in": "header", "schema": { "enum": ["gzip", "identity"] } },
             "header.If-Match": { "name": "If-Match", "in": "header", "description": "Refused where the version is another.", "schema": { "type": "string" } },
             "header.If-None-Match": { "name": "If-None-Match", "in": "header", "description": "With *: refused where there is one.", "schema": { "type": "string" } }
@@ -129,6 +131,112 @@ internal static class ApiSchemas
                 "writeKey": { "type": "string" }
               }
             },
+            "Condition": { "type": "object", "description": "See /v1/segments/schema." },
+            "DefinitionId": { "type": "string", "pattern": "^[a-z0-9][a-z0-9-]{0,62}$" },
+            "SegmentInput": {
+              "type": "object",
+              "required": ["where"],
+              "properties": {
+                "id": { "$ref": "#/components/schemas/DefinitionId" },
+                "name": { "type": "string" },
+                "description": { "type": "string" },
+                "where": { "$ref": "#/components/schemas/Condition" },
+                "export": { "type": "object" },
+                "backfill": { "type": "object", "properties": { "notify": { "type": "boolean", "default": false } } }
+              }
+            },
+            "Segment": {
+              "allOf": [{ "$ref": "#/components/schemas/SegmentInput" }],
+              "required": ["id", "name", "version", "createdAt", "updatedAt"],
+              "properties": {
+                "version": { "type": "integer" },
+                "createdAt": { "$ref": "#/components/schemas/Time" },
+                "updatedAt": { "$ref": "#/components/schemas/Time" },
+                "state": { "enum": ["backfilling", "live"], "description": "This and what follows only where one segment is read." },
+                "progress": { "type": "object", "required": ["done", "total"], "properties": { "done": { "type": "integer" }, "total": { "type": "integer", "description": "Estimated." } } },
+                "members": { "type": "object", "required": ["count"], "properties": { "count": { "type": "integer" }, "version": { "type": "integer", "description": "That all of them are members by." } } }
+              }
+            },
+            "ByType": { "type": "object", "additionalProperties": { "type": "array", "items": { "type": "string" } } },
+            "MemberList": {
+              "type": "object",
+              "required": ["data", "definitionVersion"],
+              "properties": {
+                "data": {
+                  "type": "array",
+                  "items": {
+                    "type": "object",
+                    "required": ["profileId", "since", "identifiers"],
+                    "properties": { "profileId": { "$ref": "#/components/schemas/ProfileId" }, "since": { "$ref": "#/components/schemas/Time" }, "identifiers": { "$ref": "#/components/schemas/ByType" } }
+                  }
+                },
+                "definitionVersion": { "type": "integer", "description": "While a new version is brought in, the oldest that anybody on the page is a member by." },
+                "next": { "type": "string" }
+              }
+            },
+            "Explanation": {
+              "type": "object",
+              "required": ["segmentId", "definitionVersion", "profileId", "member", "evaluatedAt", "tree"],
+              "properties": {
+                "segmentId": { "type": "string" },
+                "definitionVersion": { "type": "integer" },
+                "profileId": { "$ref": "#/components/schemas/ProfileId" },
+                "member": { "type": "boolean" },
+                "evaluatedAt": { "$ref": "#/components/schemas/Time" },
+                "nextChangeAt": { "$ref": "#/components/schemas/Time" },
+                "tree": { "type": "object" }
+              }
+            },
+            "PreviewInput": {
+              "type": "object",
+              "required": ["where"],
+              "properties": {
+                "where": { "$ref": "#/components/schemas/Condition" },
+                "mode": { "enum": ["exact", "sample"], "default": "exact" },
+                "sample": { "type": "integer", "minimum": 1, "maximum": 20000, "default": 2000 }
+              }
+            },
+            "Preview": {
+              "type": "object",
+              "required": ["mode", "size", "scanned", "of", "examples", "evaluatedAt"],
+              "properties": {
+                "mode": { "enum": ["exact", "sample"] },
+                "size": { "type": "integer" },
+                "interval": { "type": "object", "properties": { "low": { "type": "integer" }, "high": { "type": "integer" }, "confidence": { "type": "number" } } },
+                "scanned": { "type": "integer" },
+                "of": { "type": "integer" },
+                "examples": { "type": "array", "items": { "type": "object", "properties": { "profileId": { "$ref": "#/components/schemas/ProfileId" }, "identifiers": { "$ref": "#/components/schemas/ByType" } } } },
+                "evaluatedAt": { "$ref": "#/components/schemas/Time" }
+              }
+            },
+            "SegmentList": { "type": "object", "required": ["data"], "properties": { "data": { "type": "array", "items": { "$ref": "#/components/schemas/Segment" } }, "next": { "type": "string" } } },
+            "SegmentTemplates": { "type": "object", "required": ["data"], "properties": { "data": { "type": "array", "items": { "$ref": "#/components/schemas/SegmentInput" } } } },
+            "ComputedTraitInput": {
+              "type": "object",
+              "required": ["event", "compute"],
+              "properties": {
+                "id": { "$ref": "#/components/schemas/DefinitionId" },
+                "name": { "type": "string" },
+                "description": { "type": "string" },
+                "event": { "type": "string" },
+                "where": { "type": "object" },
+                "on": { "type": "object" },
+                "within": { "type": "string" },
+                "between": { "type": "object" },
+                "compute": { "enum": ["count", "sum", "average", "min", "max", "first", "last", "mostFrequent", "uniqueList", "daysSince"] },
+                "of": { "type": "string" }
+              }
+            },
+            "ComputedTrait": {
+              "allOf": [{ "$ref": "#/components/schemas/ComputedTraitInput" }],
+              "required": ["id", "name", "version", "createdAt", "updatedAt"],
+              "properties": {
+                "version": { "type": "integer" },
+                "createdAt": { "$ref": "#/components/schemas/Time" },
+                "updatedAt": { "$ref": "#/components/schemas/Time" }
+              }
+            },
+            "ComputedTraitList": { "type": "object", "required": ["data"], "properties": { "data": { "type": "array", "items": { "$ref": "#/components/schemas/ComputedTrait" } }, "next": { "type": "string" } } },
             "Collected": { "type": "object", "required": ["success"], "properties": { "success": { "const": true } } },
             "CollectedBatch": {
               "type": "object",
@@ -162,6 +270,15 @@ internal static class ApiSchemas
                 "lastSeenAt": { "$ref": "#/components/schemas/Time" },
                 "identifiers": { "type": "object", "additionalProperties": { "type": "array", "items": { "type": "string" } }, "example": { "user_id": ["u1"], "email": ["ann@shop.example"] } },
                 "traits": { "type": "object" },
+                "computedTraits": { "type": "object", "description": "As of now. Absent, like segments, as long as nothing was ever defined." },
+                "segments": {
+                  "type": "array",
+                  "items": {
+                    "type": "object",
+                    "required": ["id", "since", "definitionVersion"],
+                    "properties": { "id": { "type": "string" }, "since": { "$ref": "#/components/schemas/Time" }, "definitionVersion": { "type": "integer" } }
+                  }
+                },
                 "counts": { "type": "object", "required": ["events"], "properties": { "events": { "type": "integer" } } },
                 "mergedFrom": { "type": "array", "items": { "$ref": "#/components/schemas/ProfileId" } }
               }
@@ -275,7 +392,12 @@ internal static class ApiSchemas
               "properties": {
                 "type": { "$ref": "#/components/schemas/EventType" }, "messageId": { "type": "string" }, "sourceId": { "type": "string" },
                 "timestamp": { "$ref": "#/components/schemas/Time" }, "originalTimestamp": { "type": "string" }, "receivedAt": { "$ref": "#/components/schemas/Time" },
-                "firstProfileId": { "$ref": "#/components/schemas/ProfileId" }
+                "firstProfileId": { "$ref": "#/components/schemas/ProfileId" },
+                "segmentChanges": {
+                  "type": "array",
+                  "description": "What changed by this event.",
+                  "items": { "type": "object", "required": ["id", "change"], "properties": { "id": { "type": "string" }, "change": { "enum": ["entered", "exited"] } } }
+                }
               }
             },
             "Events": { "type": "object", "required": ["data"], "properties": { "data": { "type": "array", "items": { "$ref": "#/components/schemas/StoredEvent" } }, "next": { "type": "string" } } },

@@ -21,6 +21,8 @@ public static class StorageNames
         QueueName.Merges => "merges",
         QueueName.EventsPoison => "events-poison",
         QueueName.MergesPoison => "merges-poison",
+        QueueName.Segments => "segments",
+        QueueName.SegmentsPoison => "segments-poison",
         _ => throw new ArgumentOutOfRangeException(nameof(queue)),
     };
 

@@ -8,6 +8,9 @@ using Cdp.Identity;
 using Cdp.Ids;
 using Cdp.Processing;
 using Cdp.Profiles;
+using Cdp.Segments;
+using Cdp.Segments.Backfill;
+using Cdp.Segments.Definitions;
 using Cdp.Sources;
 using Cdp.Storage;
 using Cdp.Tests.Profiles;
@@ -16,11 +19,12 @@ using Cdp.Tests.Storage;
 namespace Cdp.Tests.Processing;
 
 /// <summary>One process of the app: its own caches, locks and group commits over the shared storage.</summary>
-public sealed class Worker(FakeStore store, TimeProvider time, Random random, string name, IdentityRules identityRules)
+/// <param name="segments">Whether it takes the definitions that are stored; otherwise nothing is ever defined.</param>
+public sealed class Worker(FakeStore store, TimeProvider time, Random random, string name, IdentityRules? rules = null, bool segments = false)
 {
     private static readonly AsyncLocal<string?> Acting = new();
 
-    private readonly App app = new(store, time, random, identityRules);
+    private readonly App app = new(store, time, random, rules ?? IdentityRules.Default, segments);
 
     /// <summary>The worker whose call the hook of the store sees; null for the test itself.</summary>
     public static string? Current => Acting.Value;
@@ -30,12 +34,21 @@ public sealed class Worker(FakeStore store, TimeProvider time, Random random, st
     public Task CollectAsync(string body, string writeKey = World.WriteKey) =>
         ActAsync(() => app.Collector.CollectAsync(new CollectCall(null, Encoding.UTF8.GetBytes(body), WriteKey: writeKey), CancellationToken.None));
 
-    public Task ProcessAsync(FakeMessage message) => ActAsync(() => message.Queue == QueueName.Events
-        ? app.Processor.ProcessAsync(message.Body, message.DequeueCount, CancellationToken.None)
-        : app.Merges.ProcessAsync(message.Body, CancellationToken.None));
+    public Task ProcessAsync(FakeMessage message) => ActAsync(() => message.Queue switch
+    {
+        QueueName.Events => app.Processor.ProcessAsync(message.Body, message.DequeueCount, CancellationToken.None),
+        QueueName.Merges => app.Merges.ProcessAsync(message.Body, CancellationToken.None),
+        _ => app.Shards.ProcessAsync(message.Body, CancellationToken.None),
+    });
+
+    /// <summary>As the timer of the segments does.</summary>
+    public Task ScheduleAsync() => ActAsync(() => app.Scheduler.ScheduleAsync(CancellationToken.None));
 
     /// <summary>As the function on the poison queue does.</summary>
     public Task BuryAsync(string body) => ActAsync(() => app.Processor.BuryAsync(body, CancellationToken.None));
+
+    /// <summary>As the timer does for one that is due.</summary>
+    public Task UpdateAsync(ProfileId profile, Instant? oldestQueued = null) => ActAsync(() => app.Segments.UpdateAsync(profile, oldestQueued, CancellationToken.None));
 
     public Task SweepAsync() => ActAsync(() => app.Outbox.SweepAsync(CancellationToken.None));
 
@@ -47,14 +60,14 @@ public sealed class Worker(FakeStore store, TimeProvider time, Random random, st
 
     private sealed class App
     {
-        public App(FakeStore store, TimeProvider time, Random random, IdentityRules identityRules)
+        public App(FakeStore store, TimeProvider time, Random random, IdentityRules stated, bool segments)
         {
             var ids = new IdGenerator(time, buffer =>
             {
                 lock (random)
                     random.NextBytes(buffer);
             });
-            var rules = IdentityRulesRegistry.Of(identityRules);
+            var rules = IdentityRulesRegistry.Of(stated);
             var sources = new SourceRegistry(new SourceStore(store), time);
             var archive = new RawArchive(store, ids, time);
             var log = new ControlLog(archive);
@@ -62,20 +75,25 @@ public sealed class Worker(FakeStore store, TimeProvider time, Random random, st
             var index = new IdentityIndex(store, time);
             var failures = new FailureLog(store, time);
             var suspender = new IdentifierSuspender(index, profiles, new QuarantineList(store), log, ids, time);
+            var definitions = segments ? new DefinitionsRegistry(new DefinitionStore(store, time), time) : DefinitionsRegistry.None;
+            Segments = new SegmentUpdater(store, profiles, definitions, time);
+            var progress = new BackfillProgress(store, time);
+            Scheduler = new SegmentScheduler(store, store, definitions, progress, time);
+            Shards = new SegmentProcessor(store, store, Segments, new SegmentBackfill(store, profiles, definitions, progress, Segments, time), time);
             Outbox = new Outbox(store, store, time);
             Collector = new Collector(
                 sources, new SourceRateLimiter(time), new EventQueueWriter(store, store, ids), rules, time, ids);
             Processor = new EventProcessor(
                 store,
                 new IdentityResolver(index, profiles, suspender, sources, ids, time),
-                new ProfileCommitter(store, profiles, index, Outbox, new RecentCommits(), time),
+                new ProfileCommitter(store, profiles, index, Outbox, new RecentCommits(), definitions, time),
                 archive,
                 failures,
                 rules);
             Merges = new MergeProcessor(
                 new ProfileMerger(store, profiles, index, suspender, failures, log, rules),
                 new ProfileSplitter(store, profiles, index, log, rules, time),
-                store, time);
+                Segments, store, time);
         }
 
         public Collector Collector { get; }
@@ -85,6 +103,12 @@ public sealed class Worker(FakeStore store, TimeProvider time, Random random, st
         public MergeProcessor Merges { get; }
 
         public Outbox Outbox { get; }
+
+        public SegmentUpdater Segments { get; }
+
+        public SegmentScheduler Scheduler { get; }
+
+        public SegmentProcessor Shards { get; }
     }
 }
 
@@ -100,13 +124,16 @@ public sealed class World
     private const int MostMessages = 2_000;
 
     private readonly Random random;
+    private readonly bool withSegments;
     private int workers;
     private int delivered;
 
     /// <param name="seed">Decides the ids, and so who wins a merge.</param>
-    /// <param name="rules">Null: the defaults.</param>
-    public World(int seed, IdentityRules? rules = null)
+    /// <param name="rules">Those that hold without configuration where none are given.</param>
+    /// <param name="segments">Whether workers take the definitions that are stored.</param>
+    public World(int seed, IdentityRules? rules = null, bool segments = false)
     {
+        withSegments = segments;
         Rules = rules ?? IdentityRules.Default;
         random = new Random(seed);
         Store = new FakeStore(Time);
@@ -130,9 +157,9 @@ public sealed class World
     /// <summary>What broke a worker, other than a simulated crash.</summary>
     public List<Exception> Errors { get; } = [];
 
-    public static async Task<World> CreateAsync(int seed, IdentityRules? rules = null)
+    public static async Task<World> CreateAsync(int seed, IdentityRules? rules = null, bool segments = false)
     {
-        var world = new World(seed, rules);
+        var world = new World(seed, rules, segments);
         await world.AddSourceAsync("web", WriteKey);
         return world;
     }
@@ -143,7 +170,7 @@ public sealed class World
         await new SourceStore(Store).PutAsync(source, PutCondition.IsNew, CancellationToken.None);
     }
 
-    public Worker NewWorker() => new(Store, Time, random, $"w{Interlocked.Increment(ref workers)}", Rules);
+    public Worker NewWorker() => new(Store, Time, random, $"w{Interlocked.Increment(ref workers)}", Rules, withSegments);
 
     /// <summary>The process died; another one takes its place.</summary>
     public void ReplaceWorker() => Worker = NewWorker();

@@ -1,0 +1,57 @@
+using Cdp.Events;
+using Cdp.Identity;
+using Cdp.Profiles;
+using Cdp.Segments.Backfill;
+using Cdp.Storage;
+
+namespace Cdp.Segments;
+
+/// <summary>Takes messages of the queue <c>segments</c>. What is not finished in one is sent again before it is deleted.</summary>
+public sealed class SegmentProcessor(IRowStore rows, IMessageQueue queue, SegmentUpdater updater, SegmentBackfill backfill, TimeProvider time)
+{
+    /// <summary>The work of one message; shorter than the grace of absences, because the queue is asked for its backlog once.</summary>
+    public static readonly TimeSpan Allowed = TimeSpan.FromSeconds(30);
+
+    private const int PageSize = 100;
+
+    public async Task ProcessAsync(string body, CancellationToken cancellation)
+    {
+        var task = SegmentTask.Parse(body);
+        var deadline = new Deadline(time, Allowed);
+        // An event that a worker has taken is not visible and does not count: it is committed within moments, or comes back.
+        var oldest = (await queue.BacklogAsync(QueueName.Events, cancellation)).OldestInsertedOn;
+        Instant? oldestQueued = oldest is { } at ? Instant.Of(at) : null;
+        if (task.Work == SegmentWork.Due)
+        {
+            if (!await UpdateDueAsync(ProfileId.ShardName(task.Shard), oldestQueued, deadline, cancellation))
+                await queue.SendAsync(QueueName.Segments, body, delay: null, cancellation);
+            return;
+        }
+
+        if (await backfill.RunAsync(task.Shard, oldestQueued, deadline, cancellation) is { } rest)
+            await queue.SendAsync(QueueName.Segments, (task with { Shard = rest.Shard }).ToJson(), rest.Delay, cancellation);
+    }
+
+    /// <summary>False where the time is over.</summary>
+    private async Task<bool> UpdateDueAsync(string shard, Instant? oldestQueued, Deadline deadline, CancellationToken cancellation)
+    {
+        List<Exception>? errors = null;
+        var (from, to) = ProfileRows.DueBy(Instant.Now(time));
+        await foreach (var row in rows.RangeAsync(TableName.Profiles, shard, from, to, PageSize, cancellation))
+        {
+            if (deadline.IsOver)
+                return false;
+            try
+            {
+                await updater.UpdateAsync(ProfileRows.ProfileOfLastPart(row.Key), oldestQueued, cancellation);
+            }
+            catch (Exception exception) when (exception is InvalidDataException or ConflictException)
+            {
+                // One document that cannot be read, of a newer version of the app perhaps, does not hold up the others.
+                (errors ??= []).Add(exception);
+            }
+        }
+
+        return errors is null ? true : throw new AggregateException($"{errors.Count} profiles of shard {shard} cannot be brought up to date.", errors);
+    }
+}
