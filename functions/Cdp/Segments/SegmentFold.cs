@@ -57,7 +57,7 @@ public sealed class SegmentFold
         this.timeline = timeline;
         this.now = now;
         traits = new DocumentTraits(document);
-        before = document.Memberships.Count == 0 ? [] : [.. document.Memberships.Select(m => m.SegmentId)];
+        before = document.Memberships.Count == 0 ? [] : [.. document.Memberships.ConvertAll(static m => m.SegmentId)];
     }
 
     /// <summary>The same of a document that is not opened, because it is to be folded anew.</summary>
