@@ -148,6 +148,7 @@ public sealed class ProfileCommitter(
         profiles.Remember(batch.Profile, data, result.Versions[0]!);
         batch.Committed(folded, full);
         Note(batch.Profile, folded);
+        segments?.Committed();
         Telemetry.ProfilesChanged(known ? 0 : 1, !identified && document.IsIdentified ? 1 : 0);
         if (outboxKey is not null)
             await outbox.DispatchAsync(batch.Profile.Shard, outboxKey, effects, cancellation);

@@ -1,6 +1,7 @@
 using Cdp.Events;
 using Cdp.Profiles;
 using Cdp.Segments.Definitions;
+using Cdp.Stats;
 using Cdp.Storage;
 
 namespace Cdp.Segments;
@@ -43,6 +44,8 @@ public sealed class SegmentFold
     private readonly Instant now;
     private readonly string[] before;
     private int changed;
+    private int entered;
+    private int exited;
     private Instant? due;
     private bool isFull;
 
@@ -54,7 +57,7 @@ public sealed class SegmentFold
         this.timeline = timeline;
         this.now = now;
         traits = new DocumentTraits(document);
-        before = document.Memberships.Count == 0 ? [] : [.. document.Memberships.Select(m => m.SegmentId)];
+        before = document.Memberships.Count == 0 ? [] : [.. document.Memberships.ConvertAll(static m => m.SegmentId)];
     }
 
     /// <summary>The same of a document that is not opened, because it is to be folded anew.</summary>
@@ -150,6 +153,9 @@ public sealed class SegmentFold
             DueRows.Bring(document, next, writes);
     }
 
+    /// <summary>The transaction has taken effect.</summary>
+    public void Committed() => Telemetry.SegmentsChanged(entered, exited);
+
     private IReadOnlyList<SegmentChange> Take(SegmentEvaluation evaluation)
     {
         due = evaluation.MembershipDue;
@@ -179,6 +185,10 @@ public sealed class SegmentFold
             if (!member && !isMember)
                 continue;
             document.MembershipChanges++;
+            if (member)
+                entered++;
+            else
+                exited++;
             (changes ??= []).Add(new SegmentChange(result.SegmentId, member));
         }
 

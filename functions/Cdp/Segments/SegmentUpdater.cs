@@ -30,14 +30,17 @@ public sealed class SegmentUpdater(IRowStore rows, ProfileStore profiles, Defini
             var now = Instant.Now(time);
             var writes = new List<RowWrite>();
             document.NeedsRefold |= whole;
+            SegmentFold? fold = null;
             if (document.MergedInto is not null)
                 DueRows.Set(document, null, writes);
             else if (document.NeedsRefold && (document.Absorbing.Count > 0 || document.IsSplitting))
                 DueRows.Set(document, now.Plus(Postponement), writes);
             else
-                await UpdateAsync(document, now, oldestQueued, writes, cancellation);
-            if (await profiles.SaveAsync(document, stored.Version, cancellation, writes))
-                return;
+                fold = await UpdateAsync(document, now, oldestQueued, writes, cancellation);
+            if (!await profiles.SaveAsync(document, stored.Version, cancellation, writes))
+                continue;
+            fold?.Committed();
+            return;
         }
 
         throw new ConflictException($"Profile {id} was changed by others {MostTries} times in a row while its segments were brought up to date.");
@@ -51,7 +54,7 @@ public sealed class SegmentUpdater(IRowStore rows, ProfileStore profiles, Defini
             await UpdateAsync(found, oldestQueued: new Instant(0), cancellation);
     }
 
-    private async Task UpdateAsync(Profile document, Instant now, Instant? oldestQueued, List<RowWrite> writes, CancellationToken cancellation)
+    private async Task<SegmentFold?> UpdateAsync(Profile document, Instant now, Instant? oldestQueued, List<RowWrite> writes, CancellationToken cancellation)
     {
         var set = await definitions.CurrentAsync(cancellation);
         if (SegmentFold.NeedsNewer(set, document))
@@ -67,10 +70,11 @@ public sealed class SegmentUpdater(IRowStore rows, ProfileStore profiles, Defini
         {
             // It awaits the backfill, which folds it whole.
             DueRows.Set(document, null, writes);
-            return;
+            return null;
         }
 
         await fold.EvaluateAsync(oldestQueued, everything: refold, cancellation);
         fold.Finish(writes, exactly: true);
+        return fold;
     }
 }

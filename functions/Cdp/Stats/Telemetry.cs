@@ -20,6 +20,7 @@ public static class Telemetry
     private static readonly Counter<long> CommitConflicts = Meter.CreateCounter<long>("cdp.commit.conflicts");
     private static readonly Counter<long> IdentityDecisions = Meter.CreateCounter<long>("cdp.identity.decisions");
     private static readonly Counter<long> Merges = Meter.CreateCounter<long>("cdp.merges");
+    private static readonly Counter<long> SegmentChanges = Meter.CreateCounter<long>("cdp.segment.changes");
     private static readonly Counter<long> OutboxSwept = Meter.CreateCounter<long>("cdp.outbox.swept");
     private static readonly Counter<long> Profiles = Meter.CreateCounter<long>("cdp.profiles");
     private static readonly Histogram<double> EventLatency = Meter.CreateHistogram<double>("cdp.event.latency", "s");
@@ -72,6 +73,15 @@ public static class Telemetry
 
     /// <param name="state">fencing, copying, done or refused.</param>
     public static void Merged(string state) => Merges.Add(1, new KeyValuePair<string, object?>("state", state));
+
+    /// <summary>Profiles entered segments, or left them.</summary>
+    public static void SegmentsChanged(int entered, int exited)
+    {
+        if (entered > 0)
+            SegmentChanges.Add(entered, new KeyValuePair<string, object?>("change", "entered"));
+        if (exited > 0)
+            SegmentChanges.Add(exited, new KeyValuePair<string, object?>("change", "exited"));
+    }
 
     public static void Swept(int rows)
     {

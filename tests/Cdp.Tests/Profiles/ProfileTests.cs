@@ -94,6 +94,12 @@ public sealed class ProfileTests
         profile.Rejections.Add(new LinkRejection("mrg_0", [new("phone", "+491")], [new("email", "x@y.z")]));
         profile.Splitting = new Split("mrg_3", other, 3, [other], [owned.Unseen()]);
         profile.SplitFrom = other;
+        profile.GroupTraits["tier"] = new Trait("\"gold\""u8.ToArray(), new Instant(4), "m", "web");
+        profile.SegmentState = new byte[] { 1, 2, 3 };
+        profile.Memberships.Add(new Membership("vip", new Instant(3), 4, 9));
+        profile.MembershipChanges = 11;
+        profile.Due = new Instant(12);
+        profile.NeedsRefold = true;
 
         var read = ProfileCodec.Decode(Id, ProfileCodec.Encode(profile));
 
@@ -109,6 +115,28 @@ public sealed class ProfileTests
         Assert.Equal(profile.Decisions, read.Decisions);
         Assert.Equal(profile.Absorbing[0].Reserved, read.Absorbing[0].Reserved);
         Assert.Equal(other, read.MergedInto);
+        Assert.Equal("\"gold\"", Encoding.UTF8.GetString(read.GroupTraits["tier"].Value.Span));
+        Assert.Equal(profile.SegmentState.ToArray(), read.SegmentState.ToArray());
+        Assert.Equal(profile.Memberships, read.Memberships);
+        Assert.Equal((11, profile.Due, true), (read.MembershipChanges, read.Due, read.NeedsRefold));
+    }
+
+    [Theory]
+    [InlineData(false, 0)]
+    [InlineData(true, 0)]
+    [InlineData(false, 7)]
+    [InlineData(true, 7)]
+    public void EventRow_WithChanges_RoundTrips(bool moved, long version)
+    {
+        var e = TestEvents.Make("m1", "identify", userId: "u", traits: new { text = new string('x', moved ? 1000 : 10) });
+        var first = moved ? ProfileId.New(new IdGenerator(TimeProvider.System)) : Id;
+        var row = new EventRow(e, first, version, [new SegmentChange("vip", true), new SegmentChange("cart-abandoned", false)]);
+
+        var read = EventRow.Decode(Id, row.Encode(Id));
+
+        Assert.Equal((first, version, e.MessageId), (read.FirstProfile, read.Version, read.Event.MessageId));
+        Assert.Equal(row.Changes, read.Changes);
+        Assert.Null(EventRow.Decode(Id, (row with { Changes = [] }).Encode(Id)).Changes);
     }
 
     [Fact]

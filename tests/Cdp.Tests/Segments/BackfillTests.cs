@@ -196,6 +196,6 @@ public sealed class BackfillTests
         await RunAsync(world);
         world.Store.Before = world.Store.After = null;
         await world.CheckAsync();
-        return (string.Join(' ', world.Rows("s|").Select(r => r.Key.Split('|')[1]).GroupBy(s => s).Select(g => $"{g.Key} {g.Count()}")), world.Store.Calls - first);
+        return (string.Join(' ', world.Rows("s|").Select(r => r.Key.Split('|')[1]).GroupBy(s => s).OrderBy(g => g.Key, StringComparer.Ordinal).Select(g => $"{g.Key} {g.Count()}")), world.Store.Calls - first);
     }
 }

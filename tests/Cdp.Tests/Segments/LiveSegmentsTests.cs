@@ -127,6 +127,38 @@ public sealed class LiveSegmentsTests
     }
 
     [Fact]
+    public async Task GroupTraits_AreThoseOfTheGroupsAPersonIsSaidToBeIn()
+    {
+        var world = await SegmentWorld.CreateAsync(1, ("gold", """{"trait":"group.tier","eq":"gold"}"""));
+        await world.SettleAsync("""{"type":"group","messageId":"g1","userId":"u1","groupId":"acme","traits":{"tier":"gold"},"timestamp":"2026-03-01T00:00:02Z"}""");
+        Assert.Equal("gold", world.SegmentsOf("user_id", "u1"));
+        await world.SettleAsync("""{"type":"group","messageId":"g0","userId":"u1","groupId":"acme","traits":{"tier":"free"},"timestamp":"2026-03-01T00:00:01Z"}""");
+        Assert.Equal("gold", world.SegmentsOf("user_id", "u1"));
+        Assert.Empty(world.Live().Single().Traits);
+        await world.CheckAsync();
+    }
+
+    [Fact]
+    public async Task LateEvent_ChangesMembershipToo()
+    {
+        var world = await SegmentWorld.CreateAsync(1, ("buyer", Buyer));
+        await world.SettleAsync(Order("o1", "\"userId\":\"u1\""), Order("o2", "\"userId\":\"u1\",\"timestamp\":\"2020-01-01T00:00:00Z\""));
+        Assert.Equal("buyer", world.SegmentsOf("user_id", "u1"));
+        await world.CheckAsync();
+    }
+
+    [Fact]
+    public async Task CrashBeforeOrAfterAnyCallOfAnUnmerge_WithSegments_EndsTheSame()
+    {
+        var (_, calls) = await UnmergeAsync(0, after: false);
+        for (var call = 1; call <= calls; call++)
+        {
+            foreach (var after in new[] { false, true })
+                Assert.Equal($"{call} {after} buyer|visitor", $"{call} {after} {(await UnmergeAsync(call, after)).State}");
+        }
+    }
+
+    [Fact]
     public async Task CrashBeforeOrAfterAnyCall_WithSegments_EndsTheSame()
     {
         var (expected, calls) = await RunAsync(0, after: false);
@@ -159,6 +191,43 @@ public sealed class LiveSegmentsTests
     }
 
     private static readonly TimeSpan SegmentsPostponed = Cdp.Segments.SegmentUpdater.Postponement + TimeSpan.FromSeconds(1);
+
+    private static async Task<(string State, int Calls)> UnmergeAsync(int crashAt, bool after)
+    {
+        var world = await SegmentWorld.CreateAsync(2, ("buyer", Buyer), ("visitor", """{"event":"$page","within":"1h"}"""));
+        await world.SettleAsync(Order("o1", "\"userId\":\"u1\""), Order("o2", "\"userId\":\"u1\""));
+        await world.SettleAsync("""{"type":"page","messageId":"p1","anonymousId":"a1"}""");
+        await world.SettleAsync("""{"type":"identify","messageId":"i1","anonymousId":"a1","userId":"u1"}""");
+        var merged = world.Live().Single();
+        await new Unmerges(new Cdp.Profiles.ProfileStore(world.Store), new IdentityIndex(world.Store, world.Time), world.Store)
+            .RequestAsync(merged, merged.Merges[0].Id, CancellationToken.None);
+        var first = world.Store.Calls;
+        var left = crashAt;
+        Task Hook(StoreCall call, bool isAfter) =>
+            left > 0 && isAfter == after && --left == 0 ? throw new SimulatedCrashException(call) : Task.CompletedTask;
+        world.Store.Before = call => Hook(call, false);
+        world.Store.After = call => Hook(call, true);
+        while (world.Next() is { } message)
+        {
+            await world.DeliverAsync(message);
+            try
+            {
+                await world.UpdateDueAsync();
+            }
+            catch (Exception error) when (error is SimulatedCrashException or ConflictException)
+            {
+                // Also where the crash hit the reading of the definitions.
+                world.ReplaceWorker();
+            }
+        }
+
+        var calls = world.Store.Calls - first;
+        world.Store.Before = world.Store.After = null;
+        world.Time.Advance(SegmentsPostponed);
+        await world.UpdateDueAsync();
+        await world.CheckAsync();
+        return ($"{world.SegmentsOf("user_id", "u1")}|{world.SegmentsOf("anonymous_id", "a1")}", calls);
+    }
 
     private static async Task<(string State, int Calls)> RunAsync(int crashAt, bool after)
     {

@@ -116,6 +116,7 @@ public sealed class SegmentBackfill(
         {
             var now = Instant.Now(time);
             var writes = new List<RowWrite>();
+            SegmentFold? fold = null;
             if (document.Absorbing.Count > 0 || document.IsSplitting)
             {
                 // Its timeline is not whole: it is folded when it is.
@@ -124,13 +125,13 @@ public sealed class SegmentBackfill(
             }
             else
             {
-                var fold = await SegmentFold.RefoldAsync(set, document, sweep.Of(document.Id), new RowTimeline(rows, document.Id), now, cancellation);
+                fold = await SegmentFold.RefoldAsync(set, document, sweep.Of(document.Id), new RowTimeline(rows, document.Id), now, cancellation);
                 await fold.EvaluateAsync(oldestQueued, everything: true, cancellation);
                 fold.Finish(writes, exactly: true);
             }
 
             document.Version++;
-            group.Add(stored.Id, ProfileStore.Write(document, stored.Version, out _), writes);
+            group.Add(fold, ProfileStore.Write(document, stored.Version, out _), stored.Id, writes);
             if (group.Writes.Count >= EnoughRows || group.Bytes >= EnoughBytes)
                 group = await CommitAsync(group, oldestQueued, cancellation);
         }
@@ -159,6 +160,12 @@ public sealed class SegmentBackfill(
                 await updater.UpdateAsync(id, oldestQueued, cancellation, whole: true);
         }
 
+        if (result.Committed)
+        {
+            foreach (var fold in group.Folds)
+                fold.Committed();
+        }
+
         return new Group();
     }
 
@@ -166,13 +173,17 @@ public sealed class SegmentBackfill(
     {
         public List<ProfileId> Profiles { get; } = [];
 
+        public List<SegmentFold> Folds { get; } = [];
+
         public List<RowWrite> Writes { get; } = [];
 
         public int Bytes { get; private set; }
 
-        public void Add(ProfileId id, RowWrite document, List<RowWrite> with)
+        public void Add(SegmentFold? fold, RowWrite document, ProfileId id, List<RowWrite> with)
         {
             Profiles.Add(id);
+            if (fold is not null)
+                Folds.Add(fold);
             Writes.Add(document);
             Writes.AddRange(with);
             Bytes += document.Data.Length;
