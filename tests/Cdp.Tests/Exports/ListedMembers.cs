@@ -10,9 +10,9 @@ namespace Cdp.Tests.Exports;
 public sealed class ListedMembers : IExportMembers
 {
     private readonly SortedDictionary<string, ExportMember> profiles = new(StringComparer.Ordinal);
-    private readonly HashSet<string> members = new(StringComparer.Ordinal);
+    private readonly SortedSet<string> members = new(StringComparer.Ordinal);
 
-    public IEnumerable<string> Members => profiles.Keys.Where(members.Contains).Select(static key => MemberKey.Profile(key).Value);
+    public IEnumerable<string> Members => members.Select(static key => MemberKey.Profile(key).Value);
 
     public IEnumerable<string> Profiles => profiles.Keys.Select(static key => MemberKey.Profile(key).Value);
 
@@ -72,6 +72,5 @@ public sealed class ListedMembers : IExportMembers
 
     public ValueTask<ExportMember?> FindAsync(ProfileId id, CancellationToken cancellation) => ValueTask.FromResult(Find(id.Value));
 
-    private string? Next(string? after) =>
-        profiles.Keys.FirstOrDefault(key => string.CompareOrdinal(key, after) > 0 && members.Contains(key));
+    private string? Next(string? after) => members.GetViewBetween(after + "\0", "~").Min;
 }
