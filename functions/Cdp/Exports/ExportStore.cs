@@ -70,7 +70,7 @@ public sealed class ExportStore(IRowStore rows, IdGenerator ids, TimeProvider ti
                 return;
             var failed = export with { State = ExportState.Failed, Claim = null, Reason = reason, UpdatedAt = Instant.Now(time) };
             var (exports, head) = await HeadAsync(export.Request.SegmentId, cancellation);
-            // What was kept for a later delta goes with the next export that is completed.
+            // What it has written goes with the next export that is completed.
             var left = exports.Without(id) with { Snapshots = exports.Snapshots.Contains(id) ? exports.Snapshots : exports.Snapshots.Add(id) };
             var result = await rows.CommitAsync(
                 TableName.Config, Partition, [RowWrite.Replace(Key(id), Data(failed), version), Write(left, head)], cancellation);

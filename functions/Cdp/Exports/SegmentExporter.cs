@@ -22,7 +22,7 @@ public enum ExportProgress
 /// <item>for each step: what the next delta needs of the members, then the part, then the row, which lists both and how far it came</item>
 /// <item>the row: sealed, with the time of completion</item>
 /// <item>whatever the row does not list is deleted; the manifest; the row and the segment's, in one transaction: done</item>
-/// <item>what earlier deltas needed and no later one does is deleted</item>
+/// <item>what earlier deltas needed and no later one does is deleted, and the parts of exports that were given up</item>
 /// </list>
 /// <para>
 /// Dies a run before the row lists a part, that part is nobody's: the next run writes what belongs in it under another number. So no blob is
@@ -203,8 +203,14 @@ public sealed class SegmentExporter(
         var obsolete = head.Obsolete().ToHashSet(StringComparer.Ordinal);
         if (version is null || obsolete.Count == 0)
             return;
-        foreach (var export in obsolete)
-            await DeleteUnlistedAsync(MemberSnapshot.Folder(segmentId, export), [], cancellation);
+        foreach (var id in obsolete)
+        {
+            await DeleteUnlistedAsync(MemberSnapshot.Folder(segmentId, id), [], cancellation);
+            // Without a manifest its parts are of no use to anybody.
+            if (await exports.FindAsync(id, cancellation) is { Export: { State: ExportState.Failed } failed })
+                await DeleteUnlistedAsync(failed.Folder, [], cancellation);
+        }
+
         await exports.ForgetSnapshotsAsync(head, version, obsolete, cancellation);
     }
 

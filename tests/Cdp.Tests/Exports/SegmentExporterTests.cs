@@ -196,7 +196,35 @@ public sealed class SegmentExporterTests
         Assert.Null(world.Read(failed));
         Assert.Equal((ExportState.Failed, "poisoned"), ((await world.Exports.GetAsync(failed.Id, default))!.State, (await world.Exports.GetAsync(failed.Id, default))!.Reason));
         Assert.Equal(ExportState.Done, (await world.Exports.GetAsync(first.Id, default))!.State);
-        Assert.Equal(first.Id, (await world.StartAsync("delta")).Since);
+        var next = await world.StartAsync("delta");
+        Assert.Equal(first.Id, next.Since);
+
+        await world.WorkAsync(next);
+        Assert.DoesNotContain(world.Store.Blobs(ContainerName.Exports).Keys, name => name.StartsWith(failed.Folder, StringComparison.Ordinal) || name.Contains(failed.Id, StringComparison.Ordinal));
+        Assert.NotNull(world.Read(first));
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task TheStatus_IsThatOfTheContract(bool done)
+    {
+        var world = World(3);
+        var export = await world.StartAsync();
+        if (done)
+            await world.WorkAsync(export);
+        var buffer = new MemoryStream();
+        var link = new Uri("https://account.blob.core.windows.net/exports/x?sig=a");
+
+        using (var json = new Utf8JsonWriter(buffer))
+            ExportStatus.Write(json, (await world.Exports.GetAsync(export.Id, default))!, done ? new ExportDownload(world.Time.GetUtcNow(), link, [link]) : null);
+
+        const string Head = "\"segmentId\":\"vip\",\"state\":\"{0}\",\"mode\":\"full\",\"definitionVersion\":4,\"asOf\":\"2026-03-01T06:00:00.000Z\",\"rows\":{1},\"parts\":{2},\"startedAt\":\"2026-03-01T06:00:00.000Z\"";
+        Assert.Equal(
+            $"{{\"id\":\"{export.Id}\"," + (done
+                ? string.Format(System.Globalization.CultureInfo.InvariantCulture, Head, "done", 3, 1) + ",\"completedAt\":\"2026-03-01T06:00:00.000Z\",\"download\":{\"expiresAt\":\"2026-03-01T06:00:00.000Z\",\"manifest\":\"https://account.blob.core.windows.net/exports/x?sig=a\",\"parts\":[\"https://account.blob.core.windows.net/exports/x?sig=a\"]}"
+                : string.Format(System.Globalization.CultureInfo.InvariantCulture, Head, "running", 0, 0)) + "}",
+            Encoding.UTF8.GetString(buffer.ToArray()));
     }
 
     [Fact]
