@@ -77,6 +77,7 @@ var queueNames = [
 var containerNames = [
   'raw'
   'overflow'
+  'exports'
 ]
 
 @description('Built-in roles that the app needs on the storage account.')

@@ -1,5 +1,6 @@
 using Azure.Core;
 using Azure.Storage.Blobs.Models;
+using Azure.Storage.Sas;
 
 namespace Azure.Storage.Blobs.Specialized;
 
@@ -31,7 +32,23 @@ public class BlobBaseClient
 
     public virtual Uri Uri { get; }
 
+    /// <summary>Only who has the account's key can sign with it.</summary>
+    public virtual bool CanGenerateSasUri => pipeline.Account is not null;
+
     internal StoragePipeline Pipeline => pipeline;
+
+    public virtual Uri GenerateSasUri(BlobSasPermissions permissions, DateTimeOffset expiresOn) => GenerateSasUri(new BlobSasBuilder(permissions, expiresOn));
+
+    public virtual Uri GenerateSasUri(BlobSasBuilder builder)
+    {
+        ArgumentNullException.ThrowIfNull(builder);
+        var account = pipeline.Account ?? throw new InvalidOperationException("The client has no account key to sign with.");
+        builder.BlobContainerName ??= BlobContainerName;
+        builder.BlobName ??= Name;
+        if (builder.BlobContainerName != BlobContainerName || builder.BlobName != Name)
+            throw new InvalidOperationException("The builder is for another blob than this one.");
+        return new UriBuilder(Uri) { Query = builder.Sign(account).ToString() }.Uri;
+    }
 
     public virtual Task<Response<BlobDownloadResult>> DownloadContentAsync() => DownloadContentAsync(null, default);
 

@@ -193,6 +193,35 @@ public class BlobDownloadStreamingResult : IDisposable
     }
 }
 
+/// <summary>A key that Entra ID's users and identities sign with instead of the account's.</summary>
+public class UserDelegationKey
+{
+    internal UserDelegationKey(Dictionary<string, string> values)
+    {
+        SignedObjectId = values["SignedOid"];
+        SignedTenantId = values["SignedTid"];
+        SignedStartsOn = DateTimeOffset.Parse(values["SignedStart"], CultureInfo.InvariantCulture);
+        SignedExpiresOn = DateTimeOffset.Parse(values["SignedExpiry"], CultureInfo.InvariantCulture);
+        SignedService = values["SignedService"];
+        SignedVersion = values["SignedVersion"];
+        Value = values["Value"];
+    }
+
+    public string SignedObjectId { get; }
+
+    public string SignedTenantId { get; }
+
+    public DateTimeOffset SignedStartsOn { get; }
+
+    public DateTimeOffset SignedExpiresOn { get; }
+
+    public string SignedService { get; }
+
+    public string SignedVersion { get; }
+
+    public string Value { get; }
+}
+
 public class BlobItem
 {
     internal BlobItem(string name, BlobItemProperties properties) => (Name, Properties) = (name, properties);

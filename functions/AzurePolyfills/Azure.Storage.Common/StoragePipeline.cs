@@ -11,10 +11,11 @@ internal sealed class StoragePipeline
     private readonly HttpPipeline pipeline;
     private readonly string version;
 
-    private StoragePipeline(Uri endpoint, string account, ClientOptions options, string version, HttpPipelinePolicy? authorization)
+    private StoragePipeline(Uri endpoint, string name, StorageAccount? account, ClientOptions options, string version, HttpPipelinePolicy? authorization)
     {
         Endpoint = endpoint;
-        AccountName = account;
+        AccountName = name;
+        Account = account;
         this.version = version;
         var pipelineOptions = new HttpPipelineOptions(options) { RequestFailedDetailsParser = new StorageErrorParser() };
         if (authorization is not null)
@@ -26,11 +27,14 @@ internal sealed class StoragePipeline
 
     public string AccountName { get; }
 
+    /// <summary>With its key; null where a token is used.</summary>
+    public StorageAccount? Account { get; }
+
     public static StoragePipeline WithKey(StorageAccount account, Uri endpoint, ClientOptions options, string version) =>
-        new(endpoint, account.Name, options, version, new SharedKeyPolicy(account));
+        new(endpoint, account.Name, account, options, version, new SharedKeyPolicy(account));
 
     public static StoragePipeline WithToken(Uri endpoint, TokenCredential credential, ClientOptions options, string version) =>
-        new(endpoint, endpoint.Host.Split('.')[0], options, version, new BearerTokenAuthenticationPolicy(credential, Scope));
+        new(endpoint, endpoint.Host.Split('.')[0], null, options, version, new BearerTokenAuthenticationPolicy(credential, Scope));
 
     /// <summary>Resources lie below the endpoint, whose path the emulator uses for the account's name.</summary>
     public Uri Locate(string path) => Append(Endpoint, path);

@@ -29,4 +29,7 @@ public enum ContainerName
 
     /// <summary>Queue messages too large for the queue.</summary>
     Overflow,
+
+    /// <summary>What left as files: see <c>Exports/</c>.</summary>
+    Exports,
 }

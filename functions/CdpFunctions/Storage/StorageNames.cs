@@ -30,6 +30,7 @@ public static class StorageNames
     {
         ContainerName.Raw => "raw",
         ContainerName.Overflow => "overflow",
+        ContainerName.Exports => "exports",
         _ => throw new ArgumentOutOfRangeException(nameof(container)),
     };
 }

@@ -38,6 +38,20 @@ public abstract class BlobStoreContract
         Assert.Equal("", Text(await store.GetAsync(Raw, folder + "b", default)));
     }
 
+    /// <summary>The largest that is written whole: a part of an export.</summary>
+    [Fact]
+    public async Task Put_OfTwentyMegabytes_GivesTheSame()
+    {
+        var store = await StoreAsync();
+        var data = new byte[20 * 1024 * 1024];
+        new Random(1).NextBytes(data);
+
+        await store.PutAsync(ContainerName.Exports, folder + "part", data, default);
+
+        Assert.True((await store.GetAsync(ContainerName.Exports, folder + "part", default))!.Value.Span.SequenceEqual(data));
+        await store.DeleteAsync(ContainerName.Exports, folder + "part", default);
+    }
+
     [Fact]
     public async Task Delete_RemovesOrDoesNothing()
     {

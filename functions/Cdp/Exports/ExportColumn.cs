@@ -1,0 +1,66 @@
+using System.Collections.Immutable;
+using System.Text.Json.Serialization;
+using Cdp.Identity;
+
+namespace Cdp.Exports;
+
+/// <summary>What stands in a column.</summary>
+[JsonConverter(typeof(JsonStringEnumConverter<ExportColumnKind>))]
+public enum ExportColumnKind
+{
+    ProfileId,
+
+    /// <summary>The value of an identifier type that was seen last.</summary>
+    Identifier,
+
+    /// <summary>All values of an identifier type.</summary>
+    Identifiers,
+
+    /// <summary>A trait, or what lies below it.</summary>
+    Trait,
+    ComputedTrait,
+}
+
+/// <summary>A column of an export. Resolved once, when the export starts, so that all its parts have the same ones whatever is configured meanwhile.</summary>
+/// <param name="Name">As the definition names it, and as the header does.</param>
+/// <param name="Source">The identifier type, the path of the trait, or the id of the computed trait.</param>
+public sealed record ExportColumn(string Name, ExportColumnKind Kind, string Source)
+{
+    private const string Traits = "traits.";
+    private const string Profile = "profileId";
+    private const string List = "[]";
+
+    /// <summary>
+    /// The columns of <paramref name="fields"/>. The profile's id is the first one always: without it nobody could tell whom a row is about.
+    /// </summary>
+    /// <param name="isComputedTrait">Whether there is a computed trait with this id.</param>
+    /// <param name="unknown">
+    /// Fields that name nothing there is. They become columns without values: a schedule does not stop because a computed trait was deleted.
+    /// </param>
+    public static ImmutableArray<ExportColumn> Of(
+        IEnumerable<string> fields, IdentityRules rules, Func<string, bool> isComputedTrait, out ImmutableArray<string> unknown)
+    {
+        var missing = ImmutableArray.CreateBuilder<string>();
+        var columns = ImmutableArray.CreateBuilder<ExportColumn>();
+        columns.Add(new ExportColumn(Profile, ExportColumnKind.ProfileId, ""));
+        foreach (var field in fields.Distinct(StringComparer.Ordinal))
+        {
+            if (field == Profile)
+                continue;
+            var type = field.EndsWith(List, StringComparison.Ordinal) ? field[..^List.Length] : field;
+            if (field.StartsWith(Traits, StringComparison.Ordinal) && field.Length > Traits.Length)
+                columns.Add(new ExportColumn(field, ExportColumnKind.Trait, field[Traits.Length..]));
+            else if (rules.Find(type) is not null)
+                columns.Add(new ExportColumn(field, type == field ? ExportColumnKind.Identifier : ExportColumnKind.Identifiers, type));
+            else
+            {
+                columns.Add(new ExportColumn(field, ExportColumnKind.ComputedTrait, field));
+                if (!isComputedTrait(field))
+                    missing.Add(field);
+            }
+        }
+
+        unknown = missing.ToImmutable();
+        return columns.ToImmutable();
+    }
+}
