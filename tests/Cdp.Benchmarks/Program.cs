@@ -10,6 +10,7 @@ var benchmarks = new Dictionary<string, Func<Task>>(StringComparer.Ordinal)
     ["merge"] = MergeBenchmark.RunAsync,
     ["process"] = ProcessBenchmark.RunAsync,
     ["segments"] = SegmentsBenchmark.RunAsync,
+    ["catalog"] = CatalogBenchmark.RunAsync,
 };
 
 if (args is ["serve-bare"])

@@ -1,6 +1,7 @@
 using System.Text;
 using System.Text.Json;
 using Cdp.Archive;
+using Cdp.Catalog;
 using Cdp.Collect;
 using Cdp.Events;
 using Cdp.Failures;
@@ -12,6 +13,7 @@ using Cdp.Sources;
 using Cdp.Storage;
 using Cdp.Tests.Profiles;
 using Cdp.Tests.Storage;
+using Cdp.TrackingPlans;
 
 namespace Cdp.Tests.Processing;
 
@@ -39,6 +41,8 @@ public sealed class Worker(FakeStore store, TimeProvider time, Random random, st
 
     public Task SweepAsync() => ActAsync(() => app.Outbox.SweepAsync(CancellationToken.None));
 
+    public Task FlushCatalogAsync() => ActAsync(() => app.Catalog.FlushAsync(CancellationToken.None));
+
     private async Task ActAsync(Func<Task> act)
     {
         Acting.Value = Name;
@@ -63,12 +67,13 @@ public sealed class Worker(FakeStore store, TimeProvider time, Random random, st
             var failures = new FailureLog(store, time);
             var suspender = new IdentifierSuspender(index, profiles, new QuarantineList(store), log, ids, time);
             Outbox = new Outbox(store, store, time);
+            Catalog = new CatalogRecorder(store, time);
             Collector = new Collector(
-                sources, new SourceRateLimiter(time), new EventQueueWriter(store, store, ids), rules, time, ids);
+                sources, new SourceRateLimiter(time), new EventQueueWriter(store, store, ids), rules, new ViolationRecorder(store), time, ids);
             Processor = new EventProcessor(
                 store,
                 new IdentityResolver(index, profiles, suspender, sources, ids, time),
-                new ProfileCommitter(store, profiles, Outbox, new RecentCommits(), time),
+                new ProfileCommitter(store, profiles, Outbox, new RecentCommits(), Catalog, time),
                 archive,
                 failures,
                 rules);
@@ -85,6 +90,8 @@ public sealed class Worker(FakeStore store, TimeProvider time, Random random, st
         public MergeProcessor Merges { get; }
 
         public Outbox Outbox { get; }
+
+        public CatalogRecorder Catalog { get; }
     }
 }
 
