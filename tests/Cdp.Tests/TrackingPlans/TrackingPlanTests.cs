@@ -1,7 +1,6 @@
 using System.Buffers;
 using System.Text;
 using System.Text.Json;
-using Cdp.Catalog;
 using Cdp.Collect;
 using Cdp.Events;
 using Cdp.Problems;
@@ -94,6 +93,15 @@ public sealed class TrackingPlanTests
     }
 
     [Fact]
+    public void Readme_ShowsAPlanThatCanBeTaken()
+    {
+        var readme = File.ReadAllText(Path.Combine(Path.GetDirectoryName(ThisFile())!, "../../../README.md"));
+        var start = readme.IndexOf("```json", readme.IndexOf("A **tracking plan**", StringComparison.Ordinal), StringComparison.Ordinal) + "```json".Length;
+        var plan = Read(readme[start..readme.IndexOf("```", start, StringComparison.Ordinal)]);
+        Assert.Equal((PlanAction.Block, PlanAction.Allow, 2), (plan.OnViolation, plan.Unplanned, plan.Events.Count));
+    }
+
+    [Fact]
     public async Task Collect_Blocked_IsRefusedWithItsReason_TheRestIsTaken_AndAllIsCounted()
     {
         var harness = Harness(Plan);
@@ -179,6 +187,8 @@ public sealed class TrackingPlanTests
         harness.Rows.After = null;
         Assert.Equal("Else event unplanned-event 1 0 m", await ViolationsAsync(harness.Violations));
     }
+
+    private static string ThisFile([System.Runtime.CompilerServices.CallerFilePath] string path = "") => path;
 
     private static CollectorHarness Harness(string plan) =>
         new(new Source("web", "", "http", true, [new WriteKey(CollectorHarness.Key, DateTimeOffset.UnixEpoch, true)], TrackingPlan: Read(plan)));
