@@ -61,6 +61,7 @@ var tableNames = [
   'config'
   'failures'
   'stats'
+  'catalog'
 ]
 
 @description('Queues of the app, each followed by the one that takes what failed on every try.')

@@ -1,5 +1,6 @@
 using Cdp.Access;
 using Cdp.Archive;
+using Cdp.Catalog;
 using Cdp.Collect;
 using Cdp.Failures;
 using Cdp.Identity;
@@ -14,6 +15,7 @@ using Cdp.Segments.Reading;
 using Cdp.Sources;
 using Cdp.Stats;
 using Cdp.Storage;
+using Cdp.TrackingPlans;
 using CdpFunctions.Http;
 using CdpFunctions.Storage;
 using Microsoft.Extensions.Configuration;
@@ -62,6 +64,7 @@ public static class CdpApplication
         services.AddSingleton<Cursors>().AddSingleton<ProfileReader>().AddSingleton<TimelineReader>().AddSingleton<MessageStatusReader>();
         services.AddSingleton<FailureRedriver>();
         services.AddSingleton<StatsRecorder>().AddSingleton<StatsReader>().AddHostedService<StatsService>();
+        services.AddSingleton<CatalogRecorder>().AddSingleton<ViolationRecorder>().AddSingleton<CatalogStore>().AddHostedService<CatalogService>();
         return services;
     }
 

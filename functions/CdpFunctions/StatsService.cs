@@ -1,60 +1,10 @@
 using Cdp.Stats;
-using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 
 namespace CdpFunctions;
 
-/// <summary>Writes the statistics of this process while it runs, and once more when it stops and when its last functions have ended.</summary>
-public sealed partial class StatsService(StatsRecorder recorder, TimeProvider time, ILogger<StatsService> log) : BackgroundService, IAsyncDisposable
+/// <summary>Writes the statistics of this process.</summary>
+public sealed class StatsService(StatsRecorder recorder, TimeProvider time, ILogger<StatsService> log) : PeriodicFlush(StatsRecorder.FlushEvery, time, log)
 {
-    // A stop does not wait longer for statistics.
-    private static readonly TimeSpan LastFlush = TimeSpan.FromSeconds(5);
-
-    public override async Task StopAsync(CancellationToken cancellationToken)
-    {
-        await base.StopAsync(cancellationToken);
-        await FlushAsync(cancellationToken);
-    }
-
-    public async ValueTask DisposeAsync()
-    {
-        using var enough = new CancellationTokenSource(LastFlush, time);
-        await FlushAsync(enough.Token);
-        base.Dispose();
-    }
-
-    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
-    {
-        using var timer = new PeriodicTimer(StatsRecorder.FlushEvery, time);
-        try
-        {
-            while (await timer.WaitForNextTickAsync(stoppingToken))
-                await FlushAsync(stoppingToken);
-        }
-        catch (OperationCanceledException) when (stoppingToken.IsCancellationRequested)
-        {
-            // The last flush is the stop's.
-        }
-    }
-
-    private async Task FlushAsync(CancellationToken cancellation)
-    {
-        try
-        {
-            await recorder.FlushAsync(cancellation);
-        }
-#pragma warning disable CA1031 // Whatever the storage throws: the counts stay in memory, and the next flush tries again.
-        catch (Exception exception) when (!cancellation.IsCancellationRequested)
-#pragma warning restore CA1031
-        {
-            LogNotWritten(exception);
-        }
-        catch (OperationCanceledException)
-        {
-            // Stopped in the middle.
-        }
-    }
-
-    [LoggerMessage(Level = LogLevel.Warning, Message = "The statistics could not be written; they are tried again.")]
-    private partial void LogNotWritten(Exception exception);
+    protected override Task WriteAsync(CancellationToken cancellation) => recorder.FlushAsync(cancellation);
 }

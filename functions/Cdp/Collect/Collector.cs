@@ -6,6 +6,7 @@ using Cdp.Ids;
 using Cdp.Problems;
 using Cdp.Sources;
 using Cdp.Stats;
+using Cdp.TrackingPlans;
 
 namespace Cdp.Collect;
 
@@ -30,7 +31,7 @@ public sealed record Collected(int Accepted, IReadOnlyList<Rejection> Rejected);
 /// accepted is durable.
 /// </summary>
 public sealed class Collector(
-    SourceRegistry sources, SourceRateLimiter limiter, EventQueueWriter queue, IdentityRulesRegistry identity, TimeProvider time, IdGenerator ids)
+    SourceRegistry sources, SourceRateLimiter limiter, EventQueueWriter queue, IdentityRulesRegistry identity, ViolationRecorder violations, TimeProvider time, IdGenerator ids)
 {
     private static readonly Collected One = new(1, []);
 
@@ -147,12 +148,16 @@ public sealed class Collector(
         var body = WithoutByteOrderMark(call.Body).Span;
         using var lines = new ByteBuilder(Math.Min(body.Length, CollectLimits.EventBytes) + 1024);
         var composer = new EventComposer(scan, facts, ids);
+        var plan = PlanCheck.Of(source.TrackingPlan);
         List<Rejection>? rejected = null;
         for (var i = 0; i < scan.Count; i++)
         {
             ref var draft = ref scan[i];
+            var line = lines.Length;
             if (draft.Refused is null)
                 Compose(composer, filter, rules, body, ref draft, lines);
+            if (plan is not null && draft.Refused is null)
+                Check(plan, line, ref draft, lines);
             if (draft.Refused is { } refused)
                 (rejected ??= []).Add(new Rejection(i, MessageId(draft, body), refused.Type, refused.Detail));
             if (lines.Length > CollectLimits.StoredBytes)
@@ -180,6 +185,22 @@ public sealed class Collector(
             return;
         lines.Truncate(line);
         draft.Refused = new Refused(ProblemType.NoIdentity, "The event has no usable identifier: a userId, an anonymousId, an e-mail address in traits, or, in a merge call, one among mergeProperties.", "");
+    }
+
+    /// <summary>Counts what contradicts the source's tracking plan; where the plan says so, the event is refused.</summary>
+    private void Check(PlanCheck plan, int line, ref Draft draft, ByteBuilder lines)
+    {
+        var stored = Event.Parse(lines.WrittenMemory[(line + 1)..(lines.Length - 1)]);
+        var verdict = plan.Check(stored);
+        if (verdict.Violations.Count == 0)
+            return;
+        violations.Note(stored, verdict);
+        if (!verdict.IsBlocked)
+            return;
+        var first = verdict.Violations[0];
+        var others = verdict.Violations.Count > 1 ? $", and {verdict.Violations.Count - 1} more" : "";
+        lines.Truncate(line);
+        draft.Refused = new Refused(ProblemType.InvalidField, $"{first.Path}: {first.Detail} (the source's tracking plan{others}).", first.Path);
     }
 
     private static string? MessageId(in Draft draft, ReadOnlySpan<byte> body)

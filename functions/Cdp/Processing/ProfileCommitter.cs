@@ -1,4 +1,5 @@
 using Cdp.Caching;
+using Cdp.Catalog;
 using Cdp.Events;
 using Cdp.Identity;
 using Cdp.Profiles;
@@ -35,7 +36,7 @@ public sealed record CommitOutcome(
 /// </para>
 /// </remarks>
 public sealed class ProfileCommitter(
-    IRowStore rows, ProfileStore profiles, IdentityIndex index, Outbox outbox, RecentCommits recent, DefinitionsRegistry definitions, TimeProvider time)
+    IRowStore rows, ProfileStore profiles, IdentityIndex index, Outbox outbox, RecentCommits recent, DefinitionsRegistry definitions, CatalogRecorder catalog, TimeProvider time)
 {
     // A row for the document, one for effects, two for each event.
     private const int MostEvents = (StorageLimits.TransactionRows - 2) / 2;
@@ -314,6 +315,7 @@ public sealed class ProfileCommitter(
         foreach (var (e, resolution) in folded)
         {
             recent.Add(e.MessageKey, profile, e.ReceivedAt);
+            catalog.Note(e, profile);
             Telemetry.Committed(e.SourceId, TimeSpan.FromMilliseconds(now.Milliseconds - e.ReceivedAt.Milliseconds));
             foreach (var decision in resolution.Decisions)
                 Telemetry.Decided(decision.Action);

@@ -1,5 +1,6 @@
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using Cdp.TrackingPlans;
 
 namespace Cdp.Sources;
 
@@ -10,6 +11,7 @@ namespace Cdp.Sources;
 /// <param name="Origins">Pages that may send, such as <c>https://shop.example</c>; none listed means any. Calls without an Origin header, from servers and apps, are not concerned.</param>
 /// <param name="FieldRules">Members that collectors leave out of what they store, the server's own additions included. What is left out identifies nobody.</param>
 /// <param name="Trust">How much is believed of what its events say about who somebody is.</param>
+/// <param name="TrackingPlan">What it is expected to send; null where nothing is checked.</param>
 public sealed record Source(
     string Id,
     string Name,
@@ -19,7 +21,8 @@ public sealed record Source(
     IReadOnlyList<string>? Origins = null,
     RateLimit? RateLimit = null,
     IReadOnlyList<FieldRule>? FieldRules = null,
-    SourceTrust Trust = SourceTrust.Client);
+    SourceTrust Trust = SourceTrust.Client,
+    TrackingPlan? TrackingPlan = null);
 
 /// <summary>
 /// Who holds a source's write keys. One in a web page is public: whoever reads the page can send whatever they like under it, such as

@@ -83,6 +83,22 @@ public sealed class SourceStore(IRowStore rows)
         return default;
     }
 
+    /// <summary>Reads, changes and writes under the version that was read, so that no other change is lost.</summary>
+    /// <param name="change">What becomes of the source (null: there is none) and its version; may be called again.</param>
+    public async Task<(Source Source, string Version, Source? Before)> ChangeAsync(string id, Func<Source?, string?, Source> change, CancellationToken cancellation)
+    {
+        for (var tries = 0; tries < MostTries; tries++)
+        {
+            var present = await GetAsync(id, cancellation);
+            var source = change(present?.Source, present?.Version);
+            var result = await PutAsync(source, present is { Version: var version } ? PutCondition.HasVersion(version) : PutCondition.IsNew, cancellation);
+            if (result.Version is { } written)
+                return (source, written, present?.Source);
+        }
+
+        throw new ConflictException($"The source {id} was changed by others {MostTries} times in a row.");
+    }
+
     /// <summary>Deletes a source; also done where there is none.</summary>
     /// <returns>False where it has another version than the one named.</returns>
     public async Task<bool> DeleteAsync(string id, string? version, CancellationToken cancellation)

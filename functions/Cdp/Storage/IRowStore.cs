@@ -38,6 +38,9 @@ public enum TableName
     Config,
     Failures,
     Stats,
+
+    /// <summary>Names of events and properties that were seen, and what contradicted tracking plans.</summary>
+    Catalog,
 }
 
 /// <summary>A stored row. <paramref name="Version"/> is the store's ETag and changes with every write.</summary>

@@ -2,7 +2,7 @@ using Cdp.Access;
 using Cdp.Problems;
 using Cdp.Reading;
 using Cdp.Sources;
-using Cdp.Storage;
+using Cdp.TrackingPlans;
 using CdpFunctions.Http;
 using Microsoft.AspNetCore.Http;
 using Microsoft.Azure.Functions.Worker;
@@ -10,11 +10,8 @@ using Microsoft.Azure.Functions.Worker;
 namespace CdpFunctions.Functions;
 
 /// <summary>Sources and their write keys.</summary>
-public sealed class SourceAdmin(ApiAccess access, SourceStore sources, Cursors cursors, TimeProvider time)
+public sealed class SourceAdmin(ApiAccess access, SourceStore sources, ViolationRecorder violations, Cursors cursors, TimeProvider time)
 {
-    // Somebody else would have to write between read and write as often as this.
-    private const int MostTries = 10;
-
     private static readonly string ListScope = Cursors.Scope("sources");
 
     [Function("PutSource")]
@@ -23,9 +20,15 @@ public sealed class SourceAdmin(ApiAccess access, SourceStore sources, Cursors c
         {
             CheckId(id);
             var body = await JsonBody.ReadObjectAsync(request);
-            var (source, version, created) = await ChangeAsync(
-                id, present => SourceDocument.Read(id, body, present?.WriteKeys ?? []), present => Conditions.Check(request, present), request.HttpContext.RequestAborted);
-            return Document(source, version, created ? StatusCodes.Status201Created : StatusCodes.Status200OK);
+            var (source, version, before) = await sources.ChangeAsync(
+                id,
+                (present, version) =>
+                {
+                    Conditions.Check(request, version);
+                    return SourceDocument.Read(id, body, present?.WriteKeys ?? []) with { TrackingPlan = present?.TrackingPlan };
+                },
+                request.HttpContext.RequestAborted);
+            return Document(source, version, before is null ? StatusCodes.Status201Created : StatusCodes.Status200OK);
         });
 
     [Function("GetSource")]
@@ -50,9 +53,11 @@ public sealed class SourceAdmin(ApiAccess access, SourceStore sources, Cursors c
                 Conditions.Check(request, condition);
             }
 
-            return await sources.DeleteAsync(id, condition, request.HttpContext.RequestAborted)
-                ? Results.NoContent()
-                : throw Conditions.Failed("The source was changed by somebody else. Read it again and decide anew.");
+            if (!await sources.DeleteAsync(id, condition, request.HttpContext.RequestAborted))
+                throw Conditions.Failed("The source was changed by somebody else. Read it again and decide anew.");
+            if (SourceIds.IsValid(id))
+                await violations.ForgetAsync(id, request.HttpContext.RequestAborted);
+            return Results.NoContent();
         });
 
     [Function("CreateWriteKey")]
@@ -60,7 +65,7 @@ public sealed class SourceAdmin(ApiAccess access, SourceStore sources, Cursors c
         access.To(request, Scope.Admin, async () =>
         {
             var key = new WriteKey(SourceIds.NewWriteKey(), time.GetUtcNow(), Enabled: true);
-            await ChangeAsync(id, present => present is null ? throw NotFound() : present with { WriteKeys = [.. present.WriteKeys, key] }, condition: null, request.HttpContext.RequestAborted);
+            await sources.ChangeAsync(id, (present, _) => present is null ? throw NotFound() : present with { WriteKeys = [.. present.WriteKeys, key] }, request.HttpContext.RequestAborted);
             return JsonAnswer.Of(
                 json =>
                 {
@@ -79,34 +84,17 @@ public sealed class SourceAdmin(ApiAccess access, SourceStore sources, Cursors c
         {
             if (await sources.GetAsync(id, request.HttpContext.RequestAborted) is not null)
             {
-                await ChangeAsync(
+                await sources.ChangeAsync(
                     id,
-                    present => (present ?? throw NotFound()) with
+                    (present, _) => (present ?? throw NotFound()) with
                     {
                         WriteKeys = [.. present.WriteKeys.Select(key => key.Prefix == prefix || key.Key == prefix ? key with { Enabled = false } : key)],
                     },
-                    condition: null, request.HttpContext.RequestAborted);
+                    request.HttpContext.RequestAborted);
             }
 
             return Results.NoContent();
         });
-
-    /// <summary>Reads, changes and writes under the version that was read, so that no other change is lost.</summary>
-    private async Task<(Source Source, string Version, bool Created)> ChangeAsync(
-        string id, Func<Source?, Source> change, Action<string?>? condition, CancellationToken cancellation)
-    {
-        for (var tries = 0; tries < MostTries; tries++)
-        {
-            var present = await sources.GetAsync(id, cancellation);
-            condition?.Invoke(present?.Version);
-            var source = change(present?.Source);
-            var result = await sources.PutAsync(source, present is { Version: var version } ? PutCondition.HasVersion(version) : PutCondition.IsNew, cancellation);
-            if (result.Version is { } written)
-                return (source, written, present is null);
-        }
-
-        throw new ConflictException($"The source {id} was changed by others {MostTries} times in a row.");
-    }
 
     private async IAsyncEnumerable<Source> AllAsync(string? after, [System.Runtime.CompilerServices.EnumeratorCancellation] CancellationToken cancellation)
     {

@@ -81,6 +81,11 @@ public static class ApiOperations
             Body = "PreviewInput", Answers = [new(200, "Exact, or of a sample where that was asked for or there are more than 20,000 profiles.", "Preview")],
         },
         Api("GET", "/v1/segment-templates", Segments, Scope.Admin, "Segments of everyday marketing to start from.", []) with { Answers = [new(200, "Definitions.", "SegmentTemplates")] },
+        Api("GET", "/v1/catalog", Profiles, Scope.ProfilesRead, "Every event name, property and trait that was seen.", [InvalidField, InvalidCursor]) with
+        {
+            Parameters = ["query.sourceId", "query.limit", "query.cursor"], Answers = [new(200, "A page of event names; the traits are with the first one.", "Catalog")],
+        },
+        Admin("DELETE", "/v1/catalog", "Forgets what was seen, from one source or all; the next events fill it again.", []) with { Parameters = ["query.sourceId"], Answers = [Nothing] },
 
         Api("GET", "/v1/stats", Operations, Scope.StatsRead, "Counts, latencies, queues.", [InvalidField]) with
         {
@@ -101,6 +106,14 @@ public static class ApiOperations
         Admin("DELETE", "/v1/sources/{id}", "Deletes a source.", [PreconditionFailed]) with { Parameters = ["header.If-Match"], Answers = [Nothing] },
         Admin("POST", "/v1/sources/{id}/write-keys", "Makes a write key.", [NotFound]) with { Answers = [new(201, "Made.", "WriteKey")] },
         Admin("DELETE", "/v1/sources/{id}/write-keys/{prefix}", "Disables a write key.", []) with { Answers = [Nothing] },
+        Admin("GET", "/v1/sources/{id}/tracking-plan", "What the source is expected to send.", [NotFound]) with { Answers = [new(200, "The plan.", "TrackingPlan", null, "ETag")] },
+        Admin("PUT", "/v1/sources/{id}/tracking-plan", "Makes or replaces the plan; it holds within 10 s.", [.. OfBodies, NotFound, PreconditionFailed]) with
+        {
+            Parameters = ["header.If-Match", "header.If-None-Match"], Body = "TrackingPlan",
+            Answers = [new(201, "Made.", "TrackingPlan", null, "ETag"), new(200, "Replaced.", "TrackingPlan", null, "ETag")],
+        },
+        Admin("DELETE", "/v1/sources/{id}/tracking-plan", "Deletes the plan and the counts of violations.", [PreconditionFailed]) with { Parameters = ["header.If-Match"], Answers = [Nothing] },
+        Admin("GET", "/v1/sources/{id}/violations", "What contradicted the plan, the last first.", [NotFound]) with { Answers = [new(200, "At most 200 kinds, and the sum of the others.", "ViolationList")] },
         Admin("GET", "/v1/identity-rules", "The identifier types and their rules.", []) with { Answers = [new(200, "Those that hold.", "IdentityRules")] },
         Admin("PUT", "/v1/identity-rules", "Replaces the rules whole.", [.. OfBodies, PreconditionFailed]) with
         {

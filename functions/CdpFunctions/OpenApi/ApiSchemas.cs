@@ -466,6 +466,91 @@ internal static class ApiSchemas
               }
             },
             "SourceList": { "type": "object", "required": ["data"], "properties": { "data": { "type": "array", "items": { "$ref": "#/components/schemas/Source" } }, "next": { "type": "string" } } },
+            "TrackingPlan": {
+              "type": "object",
+              "required": ["events"],
+              "properties": {
+                "onViolation": { "enum": ["allow", "block"], "default": "allow", "description": "What happens to an event that contradicts what is said of its name. Counted it is either way." },
+                "unplanned": { "enum": ["allow", "block"], "default": "allow", "description": "The same for track calls whose name is not listed." },
+                "events": {
+                  "type": "array", "maxItems": 500,
+                  "items": {
+                    "type": "object",
+                    "required": ["event"],
+                    "properties": {
+                      "event": { "type": "string", "maxLength": 200, "description": "The name of a track call, or $page, $screen, $identify, $group.", "example": "Order Completed" },
+                      "onViolation": { "enum": ["allow", "block"], "description": "Of this name, if other than the plan's." },
+                      "properties": {
+                        "type": "array", "maxItems": 200,
+                        "items": {
+                          "type": "object",
+                          "required": ["path"],
+                          "properties": {
+                            "path": { "type": "string", "description": "Below properties, traits or context; [] is each element of a list.", "example": "properties.products[].price" },
+                            "types": { "type": "array", "items": { "enum": ["string", "number", "boolean", "time", "list", "object"] }, "description": "One of these; any where none is listed. A time is a string too." },
+                            "required": { "type": "boolean", "default": false, "description": "Null is not there." }
+                          }
+                        }
+                      }
+                    }
+                  }
+                }
+              }
+            },
+            "ViolationList": {
+              "type": "object",
+              "required": ["data"],
+              "properties": {
+                "data": {
+                  "type": "array",
+                  "items": {
+                    "type": "object",
+                    "required": ["event", "path", "kind", "count", "blocked", "firstSeenAt", "lastSeenAt"],
+                    "properties": {
+                      "event": { "type": "string" }, "path": { "type": "string" }, "kind": { "enum": ["unplanned-event", "missing", "wrong-type"] },
+                      "count": { "type": "integer", "description": "Approximate." }, "blocked": { "type": "integer" },
+                      "firstSeenAt": { "$ref": "#/components/schemas/Time" }, "lastSeenAt": { "$ref": "#/components/schemas/Time" },
+                      "messageId": { "type": "string", "description": "Of the last one." }
+                    }
+                  }
+                }
+              }
+            },
+            "Seen": {
+              "type": "object",
+              "required": ["count", "types", "firstSeenAt", "lastSeenAt", "sources", "examples", "forms"],
+              "properties": {
+                "count": { "type": "integer", "description": "Approximate." },
+                "types": { "type": "object", "additionalProperties": { "type": "integer" }, "example": { "string": 90, "null": 3 } },
+                "firstSeenAt": { "$ref": "#/components/schemas/Time" }, "lastSeenAt": { "$ref": "#/components/schemas/Time" },
+                "sources": { "type": "array", "items": { "type": "string" } },
+                "examples": { "type": "array", "items": { "type": ["string", "number"] }, "description": "Short numbers, and texts that at least five profiles had." },
+                "forms": { "type": "array", "items": { "type": "string" }, "description": "Of texts, shown or not: x and X for letters, 9 for digits.", "example": ["x.x@x.x"] }
+              }
+            },
+            "Catalog": {
+              "type": "object",
+              "required": ["data"],
+              "properties": {
+                "data": {
+                  "type": "array",
+                  "items": {
+                    "type": "object",
+                    "required": ["event", "count", "firstSeenAt", "lastSeenAt", "sources", "properties"],
+                    "properties": {
+                      "event": { "type": "string", "description": "The name of a track call; $page, $screen, $identify, $group; $other for all names that have no place.", "example": "Order Completed" },
+                      "count": { "type": "integer", "description": "Approximate." },
+                      "firstSeenAt": { "$ref": "#/components/schemas/Time" }, "lastSeenAt": { "$ref": "#/components/schemas/Time" },
+                      "sources": { "type": "array", "items": { "type": "object", "required": ["id", "count"], "properties": { "id": { "type": "string" }, "count": { "type": "integer" } } } },
+                      "properties": { "type": "array", "items": { "allOf": [{ "$ref": "#/components/schemas/Seen" }], "required": ["path"], "properties": { "path": { "type": "string", "example": "properties.products[].price" } } } },
+                      "unnamed": { "type": "integer", "description": "Values of properties that have no place." }
+                    }
+                  }
+                },
+                "traits": { "type": "array", "items": { "allOf": [{ "$ref": "#/components/schemas/Seen" }], "required": ["trait"], "properties": { "trait": { "type": "string", "example": "plan" } } } },
+                "next": { "type": "string" }
+              }
+            },
             "WriteKey": { "type": "object", "required": ["writeKey"], "properties": { "writeKey": { "type": "string" } } },
             "ApiKeyInput": {
               "type": "object",

@@ -12,6 +12,7 @@ public static class StorageNames
         TableName.Config => "config",
         TableName.Failures => "failures",
         TableName.Stats => "stats",
+        TableName.Catalog => "catalog",
         _ => throw new ArgumentOutOfRangeException(nameof(table)),
     };
 

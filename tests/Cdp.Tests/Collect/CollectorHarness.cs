@@ -8,6 +8,7 @@ using Cdp.Problems;
 using Cdp.Sources;
 using Cdp.Storage;
 using Cdp.Tests.Storage;
+using Cdp.TrackingPlans;
 
 namespace Cdp.Tests.Collect;
 
@@ -22,8 +23,9 @@ internal sealed class CollectorHarness
         var sources = new SourceStore(Rows);
         sources.PutAsync(Source, PutCondition.IsNew, CancellationToken.None).GetAwaiter().GetResult();
         var ids = new IdGenerator(Time, buffer => new Random(7).NextBytes(buffer));
+        Violations = new ViolationRecorder(Rows);
         Writer = new EventQueueWriter(Queue, Blobs, ids);
-        Collector = new Collector(new SourceRegistry(sources, Time), new SourceRateLimiter(Time), Writer, IdentityRulesRegistry.Of(rules ?? IdentityRules.Default), Time, ids);
+        Collector = new Collector(new SourceRegistry(sources, Time), new SourceRateLimiter(Time), Writer, IdentityRulesRegistry.Of(rules ?? IdentityRules.Default), Violations, Time, ids);
     }
 
     public Source Source { get; }
@@ -35,6 +37,8 @@ internal sealed class CollectorHarness
     public KeptMessages Queue { get; } = new();
 
     public KeptBlobs Blobs { get; } = new();
+
+    public ViolationRecorder Violations { get; }
 
     public EventQueueWriter Writer { get; }
 

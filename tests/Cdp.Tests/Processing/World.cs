@@ -1,6 +1,7 @@
 using System.Text;
 using System.Text.Json;
 using Cdp.Archive;
+using Cdp.Catalog;
 using Cdp.Collect;
 using Cdp.Events;
 using Cdp.Failures;
@@ -15,6 +16,7 @@ using Cdp.Sources;
 using Cdp.Storage;
 using Cdp.Tests.Profiles;
 using Cdp.Tests.Storage;
+using Cdp.TrackingPlans;
 
 namespace Cdp.Tests.Processing;
 
@@ -52,6 +54,8 @@ public sealed class Worker(FakeStore store, TimeProvider time, Random random, st
 
     public Task SweepAsync() => ActAsync(() => app.Outbox.SweepAsync(CancellationToken.None));
 
+    public Task FlushCatalogAsync() => ActAsync(() => app.Catalog.FlushAsync(CancellationToken.None));
+
     private async Task ActAsync(Func<Task> act)
     {
         Acting.Value = Name;
@@ -81,12 +85,13 @@ public sealed class Worker(FakeStore store, TimeProvider time, Random random, st
             Scheduler = new SegmentScheduler(store, store, definitions, progress, time);
             Shards = new SegmentProcessor(store, store, Segments, new SegmentBackfill(store, profiles, definitions, progress, Segments, time), time);
             Outbox = new Outbox(store, store, time);
+            Catalog = new CatalogRecorder(store, time);
             Collector = new Collector(
-                sources, new SourceRateLimiter(time), new EventQueueWriter(store, store, ids), rules, time, ids);
+                sources, new SourceRateLimiter(time), new EventQueueWriter(store, store, ids), rules, new ViolationRecorder(store), time, ids);
             Processor = new EventProcessor(
                 store,
                 new IdentityResolver(index, profiles, suspender, sources, ids, time),
-                new ProfileCommitter(store, profiles, index, Outbox, new RecentCommits(), definitions, time),
+                new ProfileCommitter(store, profiles, index, Outbox, new RecentCommits(), definitions, Catalog, time),
                 archive,
                 failures,
                 rules);
@@ -109,6 +114,8 @@ public sealed class Worker(FakeStore store, TimeProvider time, Random random, st
         public SegmentScheduler Scheduler { get; }
 
         public SegmentProcessor Shards { get; }
+
+        public CatalogRecorder Catalog { get; }
     }
 }
 
