@@ -70,11 +70,32 @@ public sealed class ProfileReader(IRowStore rows, IdentityIndex index, ProfileSt
             if (await index.FindAsync(identifier, fresh: true, cancellation) is not { } entry)
                 return null;
             var (holder, _, _) = await profiles.FollowAsync(entry.Profile, identifier, fresh: true, cancellation);
-            if (await FollowAsync(key, holder, cancellation) is { } found && (found.Profile.Owns(identifier) || !entry.Owned))
+            if (await FollowAsync(key, holder, cancellation) is not { } found)
+                continue;
+            if (found.Profile.Owns(identifier) || !entry.Owned)
                 return found with { MergedFrom = null };
+            if (found.Profile.Splitting is { } split && found.Profile.FindReleased(identifier)?.To == split.Loser
+                && await ReturningAsync(key, found.Profile.Id, split, cancellation) is { } returning)
+            {
+                return returning;
+            }
         }
 
         return null;
+    }
+
+    /// <summary>
+    /// An unmerge has just begun and the profile that comes back is a tombstone yet: it is shown as it was when it was merged, with its events where they are.
+    /// Null where it is back by now.
+    /// </summary>
+    private async Task<FoundProfile?> ReturningAsync(ProfileKey key, ProfileId common, Split split, CancellationToken cancellation)
+    {
+        if (await profiles.FindAsync(split.Loser, fresh: true, cancellation) is not { } stored || stored.Decode() is not { MergedInto: not null } tombstone)
+            return null;
+        var rules = await identity.CurrentAsync(cancellation);
+        return new FoundProfile(
+            key, tombstone, [common], MergedFrom: null,
+            (owner, row) => owner != common || split.Takes(row.FirstProfile, EventIdentifiers.Of(row.Event, rules)));
     }
 
     private async Task<FoundProfile?> FollowAsync(ProfileKey key, ProfileId asked, CancellationToken cancellation)
