@@ -136,7 +136,8 @@ public sealed class ProfileMerger(
                 var (brought, seen) = (StillLinking(request.Brought, first), StillLinking(request.Seen, second));
                 var rule = brought is [] && request.Brought.Count > 0 || seen is [] && request.Seen.Count > 0
                     ? "link.suspended"
-                    : IdentityPolicy.IsRejected(winner.Document, loser.Document, brought, seen)
+                    // What is reserved without a link is void, and would be taken out and reserved again and again.
+                    : HasLostLink(loser.Document, request.LinkedBy, request.LinkedTo) || IdentityPolicy.IsRejected(winner.Document, loser.Document, brought, seen)
                         ? "link.rejected"
                         : IdentityPolicy.MergeViolation(rules, winner.Document, loser.Document, request.At);
                 if (rule is not null)
@@ -203,8 +204,8 @@ public sealed class ProfileMerger(
 
     /// <summary>
     /// Takes out reservations that can never be fulfilled: of profiles that another merge fenced first, and of those that an unmerge parted from what
-    /// linked them, so that the request now leads to another one. What was reserved is now part of a profile that this one is linked to by the same identifiers. True where there was any, or
-    /// somebody else wrote.
+    /// linked them, so that the request now leads to another one. What was reserved is now part of a profile that this one is linked to by the same
+    /// identifiers. True where there was any, or somebody else wrote.
     /// </summary>
     /// <param name="request">Null where it is not about another profile.</param>
     /// <param name="other">The profile that the request is to merge with this one.</param>
@@ -217,7 +218,8 @@ public sealed class ProfileMerger(
                 continue;
             var isElsewhere = loser.MergedInto is { } winner
                 ? winner != side.Id
-                : HasLostLink(loser, side.Document.Merges.Find(m => m.Id == absorption.MergeId)) || (absorption.MergeId == request?.MergeId && absorption.Loser != other);
+                : (side.Document.Merges.Find(m => m.Id == absorption.MergeId) is { } merge && HasLostLink(loser, merge.LinkedBy, merge.LinkedTo))
+                    || (absorption.MergeId == request?.MergeId && absorption.Loser != other);
             if (!isElsewhere)
                 continue;
             side.Document.Absorbing.Remove(absorption);
@@ -230,9 +232,9 @@ public sealed class ProfileMerger(
         return any;
     }
 
-    private static bool HasLostLink(Profile loser, MergeRecord? merge) =>
-        merge is not null && !loser.Owns(merge.LinkedBy) && !loser.Owns(merge.LinkedTo)
-        && (loser.FindReleased(merge.LinkedBy) is { To: not null } || loser.FindReleased(merge.LinkedTo) is { To: not null });
+    /// <summary>An unmerge has taken from the loser what linked the two.</summary>
+    private static bool HasLostLink(Profile loser, Identifier linkedBy, Identifier linkedTo) =>
+        !loser.Owns(linkedBy) && !loser.Owns(linkedTo) && (loser.FindReleased(linkedBy) is { To: not null } || loser.FindReleased(linkedTo) is { To: not null });
 
     /// <summary>The profile that fenced the loser; null where it is not fenced.</summary>
     private async Task<ProfileId?> WinnerOfAsync(Absorption absorption, CancellationToken cancellation) =>
