@@ -72,6 +72,8 @@ var queueNames = [
   'merges-poison'
   'segments'
   'segments-poison'
+  'deliveries'
+  'deliveries-poison'
 ]
 
 @description('Blob containers of the app.')

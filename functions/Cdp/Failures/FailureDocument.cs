@@ -18,7 +18,7 @@ public static class FailureDocument
         if (failure.Event is { } content)
         {
             // What could not be read is no JSON.
-            if (failure.Reason is FailureReason.Undecodable or FailureReason.MergeFailed)
+            if (failure.Reason is FailureReason.Undecodable or FailureReason.MergeFailed or FailureReason.SegmentsFailed or FailureReason.DeliveryFailed)
             {
                 json.WriteString("message"u8, content);
             }

@@ -31,6 +31,9 @@ public static class FailureReason
 
     /// <summary>The segments of a shard could not be brought up to date again and again; the timer goes on trying.</summary>
     public const string SegmentsFailed = "segments-failed";
+
+    /// <summary>It could not be found out whom a change concerns, again and again.</summary>
+    public const string DeliveryFailed = "delivery-failed";
 }
 
 /// <summary>One failure. The event is kept whole, so that it can be sent again.</summary>

@@ -22,6 +22,7 @@ public sealed class FailureRedriver(FailureLog failures, IMessageQueue queue, IB
             {
                 FailureReason.MergeFailed => (QueueName.Merges, content),
                 FailureReason.SegmentsFailed => (QueueName.Segments, content),
+                FailureReason.DeliveryFailed => (QueueName.Deliveries, content),
                 FailureReason.Undecodable => (QueueName.Events, content),
                 _ => (QueueName.Events, await EncodeAsync(failure, content, cancellation)),
             };

@@ -20,6 +20,8 @@ public enum QueueName
     MergesPoison,
     Segments,
     SegmentsPoison,
+    Deliveries,
+    DeliveriesPoison,
 }
 
 /// <param name="Messages">Approximate count, invisible messages included.</param>

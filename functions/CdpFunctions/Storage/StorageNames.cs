@@ -24,6 +24,8 @@ public static class StorageNames
         QueueName.MergesPoison => "merges-poison",
         QueueName.Segments => "segments",
         QueueName.SegmentsPoison => "segments-poison",
+        QueueName.Deliveries => "deliveries",
+        QueueName.DeliveriesPoison => "deliveries-poison",
         _ => throw new ArgumentOutOfRangeException(nameof(queue)),
     };
 
