@@ -33,8 +33,8 @@ public sealed class Worker(FakeStore store, TimeProvider time, Random random, st
 
     public string Name { get; } = name;
 
-    public Task CollectAsync(string body, string writeKey = World.WriteKey) =>
-        ActAsync(() => app.Collector.CollectAsync(new CollectCall(null, Encoding.UTF8.GetBytes(body), WriteKey: writeKey), CancellationToken.None));
+    public Task CollectAsync(string body, string writeKey = World.WriteKey, bool historical = false) =>
+        ActAsync(() => app.Collector.CollectAsync(new CollectCall(null, Encoding.UTF8.GetBytes(body), WriteKey: writeKey, Historical: historical), CancellationToken.None));
 
     public Task ProcessAsync(FakeMessage message) => ActAsync(() => message.Queue switch
     {
