@@ -3,6 +3,7 @@ using System.Text.Json;
 using Cdp.Events;
 using Cdp.Identity;
 using Cdp.Profiles;
+using Cdp.Segments.Language;
 using Cdp.Segments.Reading;
 
 namespace Cdp.Reading;
@@ -180,13 +181,18 @@ public static class ProfileJson
     private static string Derived(EventRow row)
     {
         var text = new StringBuilder(",\"firstProfileId\":\"").Append(row.FirstProfile.Value).Append('"');
-        if (row.Changes is { Count: > 0 } changes)
+        var any = false;
+        foreach (var change in row.Changes ?? [])
         {
-            text.Append(",\"segmentChanges\":[");
-            for (var i = 0; i < changes.Count; i++)
-                text.Append(i == 0 ? "" : ",").Append("{\"id\":\"").Append(changes[i].SegmentId).Append("\",\"change\":\"").Append(changes[i].Entered ? "entered" : "exited").Append("\"}");
-            text.Append(']');
+            // Of a trigger: nobody knows that there is a segment behind it.
+            if (DefinitionIds.IsHidden(change.SegmentId))
+                continue;
+            text.Append(any ? "," : ",\"segmentChanges\":[").Append("{\"id\":\"").Append(change.SegmentId).Append("\",\"change\":\"").Append(change.Entered ? "entered" : "exited").Append("\"}");
+            any = true;
         }
+
+        if (any)
+            text.Append(']');
 
         return text.Append('}').ToString();
     }

@@ -133,9 +133,10 @@ internal sealed class EventPlan
 }
 
 /// <param name="Slot">Where the values at the feature's path are; negative where it has none.</param>
-internal sealed record PlanEntry(Feature Feature, int Role, Filter? Filter, Language.LocalTimes? On, int Slot)
+/// <param name="LiveOnly">See <see cref="Language.EventPattern"/>.</param>
+internal sealed record PlanEntry(Feature Feature, int Role, Filter? Filter, Language.LocalTimes? On, int Slot, bool LiveOnly)
 {
-    public bool Concerns(Event e, FoundValues found) => Filter?.Holds(found) != false && On?.Contains(e.Timestamp) != false;
+    public bool Concerns(Event e, FoundValues found) => !(LiveOnly && e.Historical) && Filter?.Holds(found) != false && On?.Contains(e.Timestamp) != false;
 }
 
 /// <param name="Epoch">The newest of the definition's own and of all that it uses: before it, nothing can be said.</param>

@@ -284,7 +284,7 @@ internal sealed class DefinitionCompiler(SegmentLimits limits, bool exact)
             var pattern = patterns[role];
             var plan = PlanFor(pattern.Event);
             var filter = pattern.Where.IsEmpty ? null : Filter.Compile(pattern.Where, plan.Paths);
-            plan.Add(new PlanEntry(feature, role, filter, pattern.On, values is null ? -1 : plan.Paths.Values(values.Steps.AsSpan())));
+            plan.Add(new PlanEntry(feature, role, filter, pattern.On, values is null ? -1 : plan.Paths.Values(values.Steps.AsSpan()), pattern.LiveOnly));
         }
 
         return feature;
@@ -361,6 +361,8 @@ internal sealed class DefinitionCompiler(SegmentLimits limits, bool exact)
 
             if (pattern.On is { } on)
                 text.Append(CultureInfo.InvariantCulture, $"|on {on.Days};{on.From};{on.To};{on.Zone.Id}");
+            if (pattern.LiveOnly)
+                text.Append("|live");
             return this;
         }
     }

@@ -12,6 +12,20 @@ public sealed record SegmentDefinition(
 {
     public static DefinitionResult<SegmentDefinition> Parse(ReadOnlyMemory<byte> json) => DefinitionResult<SegmentDefinition>.Read(json, Read);
 
+    /// <summary>The segment of a trigger, which nobody else can put; see <see cref="DefinitionIds.OfTrigger"/>. What is to happen has to happen live.</summary>
+    internal static SegmentDefinition? ParseHidden(JsonElement json)
+    {
+        var read = new DefinitionReader();
+        var where = new ConditionParser(read).Condition(json.GetProperty("where"), "where");
+        var id = json.GetProperty("id").GetString()!;
+        return read.Errors.Count > 0 || where is null ? null : new SegmentDefinition(id, id, null, Live(where), null, NotifyBackfill: false);
+    }
+
+    /// <summary>The steps that are to be seen, not the one that is to be missing: an imported order ends an absence as any other does.</summary>
+    internal static Condition Live(Condition where) => where is SequenceCondition sequence
+        ? sequence with { Steps = [.. sequence.Steps.Select(static step => step with { LiveOnly = true })] }
+        : where;
+
     /// <summary>A condition alone, as <c>where</c> of a preview.</summary>
     public static DefinitionResult<Condition> ParseWhere(ReadOnlyMemory<byte> json) =>
         DefinitionResult<Condition>.Read(json, (where, read) => new ConditionParser(read).Condition(where, "where"));

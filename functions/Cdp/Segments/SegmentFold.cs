@@ -115,7 +115,7 @@ public sealed class SegmentFold
 
     /// <summary>The membership is of a segment that is no more, or of another one that had its id before.</summary>
     public static bool IsGone(DefinitionSet set, Membership membership) =>
-        !set.ById.TryGetValue(membership.SegmentId, out var segment) || membership.DefinitionEpoch < segment.Head.FirstEpoch;
+        !set.All.TryGetValue(membership.SegmentId, out var segment) || membership.DefinitionEpoch < segment.Head.FirstEpoch;
 
     /// <summary>Folds an event in that the document has folded in already, and returns what changes by it.</summary>
     public async ValueTask<IReadOnlyList<SegmentChange>> ApplyAsync(Event e, CancellationToken cancellation)
@@ -183,7 +183,7 @@ public sealed class SegmentFold
         {
             if (result.Member is not { } member)
                 continue;
-            var head = set.ById[result.SegmentId].Head;
+            var head = set.All[result.SegmentId].Head;
             var index = document.Memberships.FindIndex(m => m.SegmentId == result.SegmentId);
             var present = index < 0 ? null : document.Memberships[index];
             var isMember = present is not null && present.DefinitionEpoch >= head.FirstEpoch;
@@ -211,7 +211,7 @@ public sealed class SegmentFold
             else
                 exited++;
             (changes ??= []).Add(new SegmentChange(result.SegmentId, member));
-            if (foldedBefore is not { } folded || result.Epoch <= folded || set.ById[result.SegmentId].Definition.NotifyBackfill)
+            if (foldedBefore is not { } folded || result.Epoch <= folded || set.All[result.SegmentId].Definition.NotifyBackfill)
                 leaving.Add(ChangeOf(result.SegmentId, member, head.Version, evaluation.At, cause));
         }
 

@@ -27,9 +27,28 @@ internal static class DefinitionRow
         return data.ToArray();
     }
 
+    /// <summary>The segment of a trigger, which has nothing but a condition.</summary>
+    public static JsonElement Hidden(string id, JsonElement where)
+    {
+        using var data = new MemoryStream();
+        using (var json = new Utf8JsonWriter(data))
+        {
+            json.WriteStartObject();
+            json.WriteString("id"u8, id);
+            json.WritePropertyName("where"u8);
+            where.WriteTo(json);
+            json.WriteEndObject();
+        }
+
+        using var document = JsonDocument.Parse(data.GetBuffer().AsMemory(0, (int)data.Length));
+        return document.RootElement.Clone();
+    }
+
     public static StoredSegment ReadSegment(Row row)
     {
         var (json, head) = Read(row);
+        if (Language.DefinitionIds.IsHidden(json.GetProperty("id").GetString()!))
+            return new StoredSegment((SegmentDefinition.ParseHidden(json) ?? throw Damaged(row)) with { Epoch = head.Epoch }, json, head);
         var parsed = SegmentDefinition.Parse(JsonSerializer.SerializeToUtf8Bytes(json, DefinitionJson.Default.JsonElement));
         return new StoredSegment((parsed.Definition ?? throw Damaged(row)) with { Epoch = head.Epoch }, json, head);
     }

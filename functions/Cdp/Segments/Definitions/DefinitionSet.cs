@@ -1,6 +1,7 @@
 using System.Collections.Frozen;
 using Cdp.ComputedTraits;
 using Cdp.Events;
+using Cdp.Segments.Language;
 
 namespace Cdp.Segments.Definitions;
 
@@ -17,9 +18,10 @@ public sealed class DefinitionSet
         Epoch = epoch;
         BackfillEpoch = backfillEpoch;
         ChangedAt = changedAt;
-        Segments = segments;
+        Segments = [.. segments.Where(s => !DefinitionIds.IsHidden(s.Id))];
         ComputedTraits = computedTraits;
-        ById = segments.ToFrozenDictionary(s => s.Id, StringComparer.Ordinal);
+        ById = Segments.ToFrozenDictionary(s => s.Id, StringComparer.Ordinal);
+        All = segments.ToFrozenDictionary(s => s.Id, StringComparer.Ordinal);
         SegmentDefinitions = [.. segments.Select(s => s.Definition)];
         ComputedDefinitions = [.. ComputedTraitDefinition.Predefined, .. computedTraits.Select(t => t.Definition)];
         compiled = new Lazy<CompiledDefinitions>(() => CompiledDefinitions.Compile(epoch, SegmentDefinitions, ComputedDefinitions));
@@ -40,14 +42,19 @@ public sealed class DefinitionSet
     /// <summary>Nobody ever defined anything: nothing is folded, and profiles have no state.</summary>
     public bool IsEmpty => Epoch == 0;
 
-    /// <summary>By id.</summary>
+    /// <summary>Those that people made, by id.</summary>
     public IReadOnlyList<StoredSegment> Segments { get; }
 
     /// <summary>By id; without the predefined ones.</summary>
     public IReadOnlyList<StoredComputedTrait> ComputedTraits { get; }
 
+    /// <summary><see cref="Segments"/>.</summary>
     public FrozenDictionary<string, StoredSegment> ById { get; }
 
+    /// <summary>Those of triggers too; for the engine alone.</summary>
+    public FrozenDictionary<string, StoredSegment> All { get; }
+
+    /// <summary>Those of triggers too.</summary>
     public IReadOnlyList<SegmentDefinition> SegmentDefinitions { get; }
 
     /// <summary>The predefined ones among them.</summary>

@@ -18,7 +18,7 @@ namespace Cdp.Segments.Definitions;
 /// </remarks>
 public sealed class DefinitionStore(IRowStore rows, TimeProvider time)
 {
-    private const string Partition = "definitions";
+    internal const string Partition = "definitions";
     private const string EpochKey = "epoch";
     private const string SegmentPrefix = "s|";
     private const string TraitPrefix = "t|";
@@ -90,6 +90,45 @@ public sealed class DefinitionStore(IRowStore rows, TimeProvider time)
             set => set.ComputedTraits.FirstOrDefault(t => t.Id == id)?.Head,
             set => set.SegmentDefinitions.Where(s => SegmentReferences.NamesTrait(s.Where, id)),
             condition, cancellation);
+
+    /// <summary>
+    /// Changes a row that stands beside the definitions, and in the same transaction the hidden segment that belongs to it: there is never one of the two without the
+    /// other, whoever dies or is quicker.
+    /// </summary>
+    /// <param name="segmentId">See <see cref="DefinitionIds.OfTrigger"/>.</param>
+    /// <param name="change">
+    /// Is shown the definitions; says what is to be written, and the condition of the segment, null for none. May be called again. Null where there is nothing to do.
+    /// </param>
+    /// <returns>The new version of the row; null where it was deleted, or nothing was to do.</returns>
+    internal async Task<string?> ChangeOwnedAsync(
+        string segmentId, Func<DefinitionSet, Task<(RowWrite Row, JsonElement? Where)?>> change, CancellationToken cancellation)
+    {
+        for (var tries = 0; tries < MostTries; tries++)
+        {
+            var (set, epochRow) = await ReadAsync(cancellation);
+            if (await change(set) is not var (row, where))
+                return null;
+            var writes = new List<RowWrite> { row };
+            var present = set.All.GetValueOrDefault(segmentId);
+            if (where is { } condition && !(present is not null && JsonElement.DeepEquals(present.Json.GetProperty("where"), condition)))
+            {
+                var data = DefinitionRow.Write(DefinitionRow.Hidden(segmentId, condition), Next(present?.Head, set, isSame: false));
+                writes.Add(present is null ? RowWrite.Insert(SegmentPrefix + segmentId, data) : RowWrite.Replace(SegmentPrefix + segmentId, data, present.Head.RowVersion));
+                writes.Add(WriteEpoch(set.Epoch + 1, set.Epoch + 1, epochRow));
+            }
+            else if (where is null && present is not null)
+            {
+                writes.Add(RowWrite.Delete(SegmentPrefix + segmentId, present.Head.RowVersion));
+                writes.Add(WriteEpoch(set.Epoch + 1, set.Epoch + 1, epochRow));
+            }
+
+            var result = await rows.CommitAsync(TableName.Config, Partition, writes, cancellation);
+            if (result.Committed)
+                return result.Versions[0];
+        }
+
+        throw Busy();
+    }
 
     // What the value of a computed trait depends on; all but its names.
     private static readonly string[] Meaning = ["event", "where", "on", "within", "between", "compute", "of"];

@@ -337,7 +337,8 @@ internal sealed class ConditionParser(DefinitionReader read)
         return DateTimeZoneProviders.Tzdb.GetZoneOrNull(id) ?? read.Refuse<DateTimeZone>(path + ".timeZone", $"'{id}' is not an IANA time zone, such as Europe/Berlin");
     }
 
-    private LocalTimes? On(JsonElement json, string path)
+    /// <summary>Local days and hours.</summary>
+    public LocalTimes? On(JsonElement json, string path)
     {
         if (!read.IsObject(json, path, Grammar.On))
             return null;

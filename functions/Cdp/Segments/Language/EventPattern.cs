@@ -5,7 +5,8 @@ namespace Cdp.Segments.Language;
 
 /// <summary>Which events are meant: a name, filters on what is in them, and local times.</summary>
 /// <param name="Event">The name of a track call, or <c>$page</c>, <c>$screen</c>, <c>$identify</c>, <c>$group</c>.</param>
-public sealed record EventPattern(string Event, ImmutableArray<PropertyFilter> Where, LocalTimes? On);
+/// <param name="LiveOnly">Imported events are none of these. Not part of the language: triggers alone ask for it, which imports must not set off.</param>
+public sealed record EventPattern(string Event, ImmutableArray<PropertyFilter> Where, LocalTimes? On, bool LiveOnly = false);
 
 /// <summary>Tests of the value at a path of the event; all must hold, and of one and the same value.</summary>
 public sealed record PropertyFilter(PropertyPath Path, ImmutableArray<Comparison> Tests);

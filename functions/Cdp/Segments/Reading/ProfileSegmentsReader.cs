@@ -1,6 +1,7 @@
 using Cdp.Events;
 using Cdp.Profiles;
 using Cdp.Segments.Definitions;
+using Cdp.Segments.Language;
 using Cdp.Storage;
 
 namespace Cdp.Segments.Reading;
@@ -23,7 +24,7 @@ public sealed class ProfileSegmentsReader(IRowStore rows, DefinitionsRegistry de
             set = await definitions.NewerAsync(cancellation);
         if (set.IsEmpty)
             return null;
-        List<Membership> memberships = [.. profile.Memberships.Where(m => !SegmentFold.IsGone(set, m)).OrderBy(m => m.SegmentId, StringComparer.Ordinal)];
+        List<Membership> memberships = [.. profile.Memberships.Where(m => !SegmentFold.IsGone(set, m) && !DefinitionIds.IsHidden(m.SegmentId)).OrderBy(m => m.SegmentId, StringComparer.Ordinal)];
         return new ProfileSegmentsView(memberships, await ComputeAsync(profile, set, cancellation));
     }
 
