@@ -62,6 +62,7 @@ var tableNames = [
   'failures'
   'stats'
   'catalog'
+  'deliveries'
 ]
 
 @description('Queues of the app, each followed by the one that takes what failed on every try.')
@@ -81,6 +82,7 @@ var containerNames = [
   'raw'
   'overflow'
   'exports'
+  'feeds'
 ]
 
 @description('Built-in roles that the app needs on the storage account.')

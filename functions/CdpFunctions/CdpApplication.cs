@@ -2,6 +2,13 @@ using Cdp.Access;
 using Cdp.Archive;
 using Cdp.Catalog;
 using Cdp.Collect;
+using Cdp.Deliveries;
+using Cdp.Destinations;
+using Cdp.Destinations.Blobs;
+using Cdp.Destinations.HubSpot;
+using Cdp.Destinations.ServiceBus;
+using Cdp.Destinations.Slack;
+using Cdp.Destinations.Webhooks;
 using Cdp.Failures;
 using Cdp.Identity;
 using Cdp.Ids;
@@ -16,6 +23,7 @@ using Cdp.Sources;
 using Cdp.Stats;
 using Cdp.Storage;
 using Cdp.TrackingPlans;
+using CdpFunctions.Destinations;
 using CdpFunctions.Http;
 using CdpFunctions.Storage;
 using Microsoft.Extensions.Configuration;
@@ -61,11 +69,26 @@ public static class CdpApplication
             var bootstrap = options.AdminKey is { } text ? ApiKey.Create("settings", "Cdp__AdminKey", text, [Scope.Admin], time.GetUtcNow()) : null;
             return new ApiKeyRing(provider.GetRequiredService<ApiKeyStore>(), time, bootstrap);
         });
+        AddDestinations(services, configuration);
         services.AddSingleton<Cursors>().AddSingleton<ProfileReader>().AddSingleton<TimelineReader>().AddSingleton<MessageStatusReader>();
         services.AddSingleton<FailureRedriver>();
         services.AddSingleton<StatsRecorder>().AddSingleton<StatsReader>().AddHostedService<StatsService>();
         services.AddSingleton<CatalogRecorder>().AddSingleton<ViolationRecorder>().AddSingleton<CatalogStore>().AddHostedService<CatalogService>();
         return services;
+    }
+
+    private static void AddDestinations(IServiceCollection services, IConfiguration configuration)
+    {
+        services.AddSingleton<ISecretSettings>(provider => new SecretSettings(configuration, provider.GetRequiredService<CdpOptions>()));
+        services.AddSingleton<SecretVault>().AddSingleton<DestinationStore>().AddSingleton<DestinationRegistry>().AddSingleton<DestinationTypes>();
+        services.AddSingleton(provider => new DestinationHttp(provider.GetRequiredService<CdpOptions>().AllowPrivateDestinations, provider.GetRequiredService<TimeProvider>()));
+        services.AddSingleton<ITopicSender, ServiceBusTopics>();
+        services.AddSingleton<IDestinationType, WebhookDestination>().AddSingleton<IDestinationType, ServiceBusDestination>();
+        services.AddSingleton<IDestinationType, HubSpotDestination>().AddSingleton<IDestinationType, SlackDestination>().AddSingleton<IDestinationType, BlobDestination>();
+        services.TryAddSingleton(new DeliveryPolicy());
+        services.TryAddSingleton<IConsents, TraitConsents>();
+        services.AddSingleton<DeliveryStore>().AddSingleton<DeliveryViews>().AddSingleton<DeliveryPlanner>().AddSingleton<Deliverer>().AddSingleton<DeliveryRedriver>();
+        services.AddSingleton<DeliveryProcessor>().AddSingleton<DeliveryPurge>().AddSingleton<DestinationTester>();
     }
 
     /// <summary>

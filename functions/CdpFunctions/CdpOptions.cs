@@ -16,8 +16,19 @@ public sealed record CdpOptions
     /// </summary>
     public string? AdminKey { get; init; }
 
+    /// <summary>Destinations may be inside private networks: on a laptop, or where the app is to reach servers of its own network.</summary>
+    public bool AllowPrivateDestinations { get; init; }
+
+    /// <summary>
+    /// 32 bytes as base64, which secrets of destinations are encrypted with that are given in calls; a secret itself, best a Key Vault reference. Not set: a key is
+    /// made and kept in the storage.
+    /// </summary>
+    public string? SecretsKey { get; init; }
+
     // As long as the keys that are made here: there must be nothing to guess.
     private const int ShortestAdminKey = 32;
+
+    private const int SecretsKeyBytes = 32;
 
     /// <exception cref="SettingException">A setting has a value that cannot be taken.</exception>
     public static CdpOptions Read(IConfiguration configuration)
@@ -43,6 +54,20 @@ public sealed record CdpOptions
             options = key.Length >= ShortestAdminKey
                 ? options with { AdminKey = key }
                 : throw new SettingException($"The setting Cdp__AdminKey is shorter than {ShortestAdminKey} characters: take a longer random one.");
+        }
+
+        if (section["AllowPrivateDestinations"] is { Length: > 0 } allow)
+        {
+            options = bool.TryParse(allow, out var flag)
+                ? options with { AllowPrivateDestinations = flag }
+                : throw new SettingException("The setting Cdp__AllowPrivateDestinations is neither true nor false: correct it, or leave it out.");
+        }
+
+        if (section["SecretsKey"] is { Length: > 0 } sealing)
+        {
+            options = Convert.TryFromBase64String(sealing, new byte[sealing.Length], out var length) && length == SecretsKeyBytes
+                ? options with { SecretsKey = sealing }
+                : throw new SettingException($"The setting Cdp__SecretsKey is not {SecretsKeyBytes} bytes as base64: make it with 'openssl rand -base64 32'.");
         }
 
         return options;

@@ -38,6 +38,9 @@ public sealed record Change(string Id, ChangeKind Kind, ProfileId ProfileId, lon
     /// <summary>The time of the event that caused it: with its key, the key of its row.</summary>
     public Instant? Timestamp { get; init; }
 
+    /// <summary>Of <see cref="ChangeKind.Profile"/>: the names of the traits that changed; null where there are too many to name.</summary>
+    public IReadOnlyList<string>? Traits { get; init; }
+
     /// <summary>The event was imported: triggers stay silent.</summary>
     public bool Historical { get; init; }
 

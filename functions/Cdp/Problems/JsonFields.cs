@@ -90,6 +90,16 @@ public sealed class JsonFields
         return value.ValueKind == JsonValueKind.Object ? new JsonFields(value, path + name + ".", errors) : Refuse<JsonFields>(name, "not-an-object");
     }
 
+    /// <summary>The same, an empty one where there is none.</summary>
+    public JsonFields? Object(string name, bool empty)
+    {
+        if (!empty)
+            return Object(name);
+        asked.Add(name);
+        using var none = JsonDocument.Parse("{}");
+        return new JsonFields(none.RootElement.Clone(), path + name + ".", errors);
+    }
+
     public IReadOnlyList<JsonFields>? Objects(string name, int most, bool required = false)
     {
         if (Items(name, most, required) is not { } items)

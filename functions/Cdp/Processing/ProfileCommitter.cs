@@ -1,5 +1,7 @@
 using Cdp.Caching;
 using Cdp.Catalog;
+using Cdp.Deliveries;
+using Cdp.Destinations;
 using Cdp.Events;
 using Cdp.Identity;
 using Cdp.Profiles;
@@ -36,7 +38,8 @@ public sealed record CommitOutcome(
 /// </para>
 /// </remarks>
 public sealed class ProfileCommitter(
-    IRowStore rows, ProfileStore profiles, IdentityIndex index, Outbox outbox, RecentCommits recent, DefinitionsRegistry definitions, CatalogRecorder catalog, TimeProvider time)
+    IRowStore rows, ProfileStore profiles, IdentityIndex index, Outbox outbox, RecentCommits recent, DefinitionsRegistry definitions, DestinationRegistry destinations,
+    CatalogRecorder catalog, TimeProvider time)
 {
     // A row for the document, one for effects, two for each event.
     private const int MostEvents = (StorageLimits.TransactionRows - 2) / 2;
@@ -86,6 +89,8 @@ public sealed class ProfileCommitter(
         var stale = new List<AssignedEvent>();
         var (known, identified) = (stored is not null, document.IsIdentified);
         var segments = await OpenSegmentsAsync(document, cancellation);
+        var wanted = await destinations.CurrentAsync(cancellation);
+        var changes = OpenChanges(wanted, document);
         var most = batch.OneByOne ? 1 : segments is null && !document.NeedsRefold ? MostEvents : MostEventsWithSegments;
         foreach (var assigned in batch.Remaining)
         {
@@ -97,7 +102,7 @@ public sealed class ProfileCommitter(
                 continue;
             }
 
-            await FoldAsync(document, segments, assigned, writes, effects, withTraits: true, cancellation);
+            await FoldAsync(document, segments, changes, assigned, writes, effects, withTraits: true, cancellation);
             folded.Add(assigned);
         }
 
@@ -107,6 +112,7 @@ public sealed class ProfileCommitter(
 
         FinishSegments(segments, document, writes, effects);
         document.Version++;
+        changes?.Finish(effects);
         writes[0] = ProfileStore.Write(document, stored?.Version, out var data);
         var full = data.Length > ProfileCodec.MostBytes;
         if (full && folded.Count > 1)
@@ -123,10 +129,12 @@ public sealed class ProfileCommitter(
             writes.RemoveRange(1, writes.Count - 1);
             effects = new CommitEffects();
             segments = await OpenSegmentsAsync(document, cancellation);
+            changes = OpenChanges(wanted, document);
             foreach (var assigned in folded)
-                await FoldAsync(document, segments, assigned, writes, effects, withTraits: false, cancellation);
+                await FoldAsync(document, segments, changes, assigned, writes, effects, withTraits: false, cancellation);
             FinishSegments(segments, document, writes, effects);
             document.Version++;
+            changes?.Finish(effects);
             writes[0] = ProfileStore.Write(document, stored?.Version, out data);
         }
 
@@ -149,19 +157,24 @@ public sealed class ProfileCommitter(
     }
 
     private static async ValueTask FoldAsync(
-        Profile document, SegmentFold? segments, AssignedEvent assigned, List<RowWrite> writes, CommitEffects effects, bool withTraits, CancellationToken cancellation)
+        Profile document, SegmentFold? segments, ChangeEffects? changes, AssignedEvent assigned, List<RowWrite> writes, CommitEffects effects, bool withTraits, CancellationToken cancellation)
     {
         var (e, resolution) = assigned;
         document.Apply(e, resolution.Identifiers, withTraits);
-        var changes = segments is null ? null : await segments.ApplyAsync(e, cancellation);
+        var memberships = segments is null ? null : await segments.ApplyAsync(e, cancellation);
+        changes?.Add(e, effects);
         foreach (var decision in resolution.Decisions)
             document.Record(decision);
         foreach (var merge in resolution.Merges)
             effects.Add(merge);
         writes.Add(RowWrite.Insert(
-            ProfileRows.Event(document.Id, e.Timestamp, e.MessageKey), new EventRow(e, document.Id, document.Version + 1, changes).Encode(document.Id)));
+            ProfileRows.Event(document.Id, e.Timestamp, e.MessageKey), new EventRow(e, document.Id, document.Version + 1, memberships).Encode(document.Id)));
         writes.Add(RowWrite.Insert(ProfileRows.Marker(document.Id, e.MessageKey), ProfileRows.MarkerData(e)));
     }
+
+    /// <summary>Null where no destination asks for events or profiles.</summary>
+    private ChangeEffects? OpenChanges(DestinationSet wanted, Profile document) =>
+        wanted.WantsEvents || wanted.WantsProfiles ? new ChangeEffects(wanted, document, Instant.Now(time)) : null;
 
     /// <summary>Null where nothing is defined, and where the segments of this profile are folded later.</summary>
     private async ValueTask<SegmentFold?> OpenSegmentsAsync(Profile document, CancellationToken cancellation)

@@ -23,6 +23,7 @@ public static class Telemetry
     private static readonly Counter<long> SegmentChanges = Meter.CreateCounter<long>("cdp.segment.changes");
     private static readonly Counter<long> OutboxSwept = Meter.CreateCounter<long>("cdp.outbox.swept");
     private static readonly Counter<long> Profiles = Meter.CreateCounter<long>("cdp.profiles");
+    private static readonly Counter<long> Deliveries = Meter.CreateCounter<long>("cdp.deliveries");
     private static readonly Histogram<double> EventLatency = Meter.CreateHistogram<double>("cdp.event.latency", "s");
 
     /// <summary>A collector answered.</summary>
@@ -81,6 +82,13 @@ public static class Telemetry
             SegmentChanges.Add(entered, new KeyValuePair<string, object?>("change", "entered"));
         if (exited > 0)
             SegmentChanges.Add(exited, new KeyValuePair<string, object?>("change", "exited"));
+    }
+
+    /// <param name="outcome">queued, held, delivered, retrying or dead.</param>
+    public static void Delivered(string destination, string outcome)
+    {
+        if (Deliveries.Enabled)
+            Deliveries.Add(1, new("destination", destination), new KeyValuePair<string, object?>("outcome", outcome));
     }
 
     public static void Swept(int rows)

@@ -32,4 +32,7 @@ public enum ContainerName
 
     /// <summary>What left as files: see <c>Exports/</c>.</summary>
     Exports,
+
+    /// <summary>What destinations of type <c>blob</c> are sent.</summary>
+    Feeds,
 }

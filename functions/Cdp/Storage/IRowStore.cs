@@ -41,6 +41,9 @@ public enum TableName
 
     /// <summary>Names of events and properties that were seen, and what contradicted tracking plans.</summary>
     Catalog,
+
+    /// <summary>What is sent to destinations, and what became of it.</summary>
+    Deliveries,
 }
 
 /// <summary>A stored row. <paramref name="Version"/> is the store's ETag and changes with every write.</summary>

@@ -5,14 +5,17 @@ using Microsoft.Azure.Functions.Worker;
 
 namespace CdpFunctions.Functions;
 
-/// <summary>Changes that other systems may want to know.</summary>
-public sealed class Deliver(FailureLog failures)
+/// <summary>Changes that other systems want to know, and their way there.</summary>
+public sealed class Deliver(DeliveryProcessor processor, DeliveryPurge purge, FailureLog failures)
 {
-    // No destination can be defined yet: a change is read, and nobody is told.
     [Function(nameof(Deliver))]
-    public static void Run([QueueTrigger("deliveries")] QueueMessage message) => Change.Parse(message.MessageText);
+    public Task Run([QueueTrigger("deliveries")] QueueMessage message, CancellationToken cancellation) => processor.ProcessAsync(message.MessageText, cancellation);
 
     [Function("DeliverPoison")]
     public Task RunPoison([QueueTrigger("deliveries-poison")] QueueMessage message, CancellationToken cancellation) =>
         failures.RecordMessageAsync(FailureReason.DeliveryFailed, message.MessageText, "Nobody could be told of the change, every time it was tried.", cancellation);
+
+    // Once a night: nobody waits for it.
+    [Function("PurgeDeliveries")]
+    public Task Purge([TimerTrigger("0 40 3 * * *")] TimerInfo timer, CancellationToken cancellation) => purge.RunAsync(cancellation);
 }

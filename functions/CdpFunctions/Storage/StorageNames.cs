@@ -13,6 +13,7 @@ public static class StorageNames
         TableName.Failures => "failures",
         TableName.Stats => "stats",
         TableName.Catalog => "catalog",
+        TableName.Deliveries => "deliveries",
         _ => throw new ArgumentOutOfRangeException(nameof(table)),
     };
 
@@ -34,6 +35,7 @@ public static class StorageNames
         ContainerName.Raw => "raw",
         ContainerName.Overflow => "overflow",
         ContainerName.Exports => "exports",
+        ContainerName.Feeds => "feeds",
         _ => throw new ArgumentOutOfRangeException(nameof(container)),
     };
 }

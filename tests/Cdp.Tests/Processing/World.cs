@@ -3,6 +3,7 @@ using System.Text.Json;
 using Cdp.Archive;
 using Cdp.Catalog;
 using Cdp.Collect;
+using Cdp.Destinations;
 using Cdp.Events;
 using Cdp.Failures;
 using Cdp.Identity;
@@ -80,6 +81,7 @@ public sealed class Worker(FakeStore store, TimeProvider time, Random random, st
             var failures = new FailureLog(store, time);
             var suspender = new IdentifierSuspender(index, profiles, new QuarantineList(store), log, ids, time);
             var definitions = segments ? new DefinitionsRegistry(new DefinitionStore(store, time), time) : DefinitionsRegistry.None;
+            var destinations = segments ? new DestinationRegistry(new DestinationStore(store), time) : DestinationRegistry.None;
             Outbox = new Outbox(store, store, time);
             Segments = new SegmentUpdater(store, profiles, definitions, Outbox, time);
             var progress = new BackfillProgress(store, time);
@@ -91,7 +93,7 @@ public sealed class Worker(FakeStore store, TimeProvider time, Random random, st
             Processor = new EventProcessor(
                 store,
                 new IdentityResolver(index, profiles, suspender, sources, ids, time),
-                new ProfileCommitter(store, profiles, index, Outbox, new RecentCommits(), definitions, Catalog, time),
+                new ProfileCommitter(store, profiles, index, Outbox, new RecentCommits(), definitions, destinations, Catalog, time),
                 archive,
                 failures,
                 rules);

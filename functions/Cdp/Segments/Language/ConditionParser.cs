@@ -189,7 +189,8 @@ internal sealed class ConditionParser(DefinitionReader read)
         return name is null ? null : new EventPattern(name, filters, on);
     }
 
-    private ImmutableArray<PropertyFilter> Filters(JsonElement json, string path)
+    /// <summary>Paths into an event, and what is tested there.</summary>
+    public ImmutableArray<PropertyFilter> Filters(JsonElement json, string path)
     {
         var filters = ImmutableArray.CreateBuilder<PropertyFilter>();
         if (json.ValueKind != JsonValueKind.Object)
