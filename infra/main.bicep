@@ -63,6 +63,7 @@ var tableNames = [
   'stats'
   'catalog'
   'deliveries'
+  'triggers'
 ]
 
 @description('Queues of the app, each followed by the one that takes what failed on every try.')

@@ -23,6 +23,7 @@ using Cdp.Sources;
 using Cdp.Stats;
 using Cdp.Storage;
 using Cdp.TrackingPlans;
+using Cdp.Triggers;
 using CdpFunctions.Destinations;
 using CdpFunctions.Http;
 using CdpFunctions.Storage;
@@ -88,6 +89,7 @@ public static class CdpApplication
         services.TryAddSingleton(new DeliveryPolicy());
         services.TryAddSingleton<IConsents, TraitConsents>();
         services.AddSingleton<DeliveryStore>().AddSingleton<DeliveryViews>().AddSingleton<DeliveryPlanner>().AddSingleton<Deliverer>().AddSingleton<DeliveryRedriver>();
+        services.AddSingleton<TriggerStore>().AddSingleton<TriggerRegistry>().AddSingleton<TriggerLog>().AddSingleton<TriggerPlanner>().AddSingleton<TriggerPurge>();
         services.AddSingleton<DeliveryProcessor>().AddSingleton<DeliveryPurge>().AddSingleton<DestinationTester>();
     }
 

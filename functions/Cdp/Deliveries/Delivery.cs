@@ -3,6 +3,7 @@ using System.Text.Json.Serialization;
 using Cdp.Events;
 using Cdp.Ids;
 using Cdp.Storage;
+using Cdp.Triggers;
 
 namespace Cdp.Deliveries;
 
@@ -33,12 +34,17 @@ public enum DeliveryState
 /// <param name="Type"><c>segment-entered</c>, <c>segment-exited</c>, <c>event</c>, <c>profile-changed</c>, or what another part of the app names.</param>
 /// <param name="MessageId">The event that caused it; null where time or a definition did.</param>
 /// <param name="Timestamp">Of that event: with its key, where it stands.</param>
-public sealed record DeliveryCause(string Type, string? SegmentId = null, string? SourceId = null, string? MessageId = null, Instant? Timestamp = null)
+/// <param name="TriggerId">The trigger that decided to send it.</param>
+public sealed record DeliveryCause(
+    string Type, string? SegmentId = null, string? SourceId = null, string? MessageId = null, Instant? Timestamp = null, string? TriggerId = null)
 {
     public const string SegmentEntered = "segment-entered";
     public const string SegmentExited = "segment-exited";
     public const string Event = "event";
     public const string ProfileChanged = "profile-changed";
+
+    /// <summary>A trigger's sequence came about.</summary>
+    public const string Trigger = "trigger";
 }
 
 /// <summary>What of a profile leaves, and in which form.</summary>
@@ -164,7 +170,7 @@ public sealed record DeliveryTask(string Destination, string Delivery, Instant Q
 public sealed record RedriveTask(string Id, string Destination, DeliveryState State, Instant From, Instant To, Instant At, string? After = null);
 
 /// <summary>What a message of the queue <c>deliveries</c> can be; a <see cref="Change"/> has none of these members.</summary>
-public sealed record DeliveryMessage(DeliveryTask? Deliver = null, RedriveTask? Redrive = null)
+public sealed record DeliveryMessage(DeliveryTask? Deliver = null, RedriveTask? Redrive = null, TriggerTask? Trigger = null)
 {
     public string ToJson() => JsonSerializer.Serialize(this, DeliveryJson.Default.DeliveryMessage);
 

@@ -48,7 +48,7 @@ public sealed class DeliveryViews(IRowStore rows, ProfileReader profiles, Profil
             return null;
         var rules = await identity.CurrentAsync(cancellation);
         var known = await segments.ReadAsync(found.Profile, cancellation);
-        var caused = cause.Type == DeliveryCause.Event ? await EventAsync(found, new ProfileId(profileId), cause, cancellation) : null;
+        var caused = cause.Type == DeliveryCause.Event || cause.TriggerId is not null ? await EventAsync(found, new ProfileId(profileId), cause, cancellation) : null;
         var json = PayloadText.Element(writer =>
         {
             writer.WriteStartObject();
@@ -108,6 +108,8 @@ public sealed class DeliveryViews(IRowStore rows, ProfileReader profiles, Profil
             json.WriteString("segmentId"u8, cause.SegmentId);
         if (cause.MessageId is not null)
             json.WriteString("messageId"u8, cause.MessageId);
+        if (cause.TriggerId is not null)
+            json.WriteString("triggerId"u8, cause.TriggerId);
         json.WriteEndObject();
     }
 

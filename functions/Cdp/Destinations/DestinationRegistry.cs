@@ -3,6 +3,7 @@ using Cdp.Caching;
 using Cdp.Catalog;
 using Cdp.Events;
 using Cdp.Problems;
+using Cdp.Triggers;
 
 namespace Cdp.Destinations;
 
@@ -62,7 +63,8 @@ public sealed class DestinationSet
     private readonly bool allEvents;
     private readonly FrozenSet<string> events;
 
-    public DestinationSet(IReadOnlyList<ReadyDestination> destinations)
+    /// <param name="ofTriggers">Names of events that triggers want to hear of.</param>
+    public DestinationSet(IReadOnlyList<ReadyDestination> destinations, IReadOnlyList<string>? ofTriggers = null)
     {
         byId = destinations.ToFrozenDictionary(static d => d.Destination.Id, StringComparer.Ordinal);
         Enabled = [.. destinations.Where(static d => d.Destination.Enabled)];
@@ -70,7 +72,7 @@ public sealed class DestinationSet
         WantsSegments = subscriptions.Exists(static s => s.On == SubscriptionOn.Segment);
         WantsProfiles = subscriptions.Exists(static s => s.On == SubscriptionOn.Profile);
         allEvents = subscriptions.Exists(static s => s is { On: SubscriptionOn.Event, Events: null });
-        events = subscriptions.Where(static s => s.On == SubscriptionOn.Event).SelectMany(static s => s.Events ?? []).ToFrozenSet(StringComparer.Ordinal);
+        events = subscriptions.Where(static s => s.On == SubscriptionOn.Event).SelectMany(static s => s.Events ?? []).Concat(ofTriggers ?? []).ToFrozenSet(StringComparer.Ordinal);
     }
 
     public IReadOnlyList<ReadyDestination> Enabled { get; }
@@ -95,7 +97,8 @@ public sealed class DestinationRegistry
 {
     private readonly SharedSnapshot<DestinationSet>? snapshots;
 
-    public DestinationRegistry(DestinationStore store, TimeProvider time)
+    /// <param name="triggers">Which also want to hear of events; null for none.</param>
+    public DestinationRegistry(DestinationStore store, TimeProvider time, TriggerStore? triggers = null)
     {
         snapshots = new SharedSnapshot<DestinationSet>(
             async cancellation =>
@@ -107,7 +110,8 @@ public sealed class DestinationRegistry
                         ready.Add(new ReadyDestination(destination, version, [.. destination.Subscriptions.Select(static s => new ReadySubscription(s))]));
                 }
 
-                return ready.Count == 0 ? DestinationSet.None : new DestinationSet(ready);
+                var ofTriggers = triggers is null ? [] : new TriggerSet(await triggers.ListAsync(cancellation), []).EventNames;
+                return ready.Count == 0 ? DestinationSet.None : new DestinationSet(ready, ofTriggers);
             },
             time);
     }

@@ -24,6 +24,7 @@ public static class Telemetry
     private static readonly Counter<long> OutboxSwept = Meter.CreateCounter<long>("cdp.outbox.swept");
     private static readonly Counter<long> Profiles = Meter.CreateCounter<long>("cdp.profiles");
     private static readonly Counter<long> Deliveries = Meter.CreateCounter<long>("cdp.deliveries");
+    private static readonly Counter<long> Decisions = Meter.CreateCounter<long>("cdp.triggers");
     private static readonly Histogram<double> EventLatency = Meter.CreateHistogram<double>("cdp.event.latency", "s");
 
     /// <summary>A collector answered.</summary>
@@ -89,6 +90,13 @@ public static class Telemetry
     {
         if (Deliveries.Enabled)
             Deliveries.Add(1, new("destination", destination), new KeyValuePair<string, object?>("outcome", outcome));
+    }
+
+    /// <param name="outcome">sent or held.</param>
+    public static void Triggered(string trigger, string outcome)
+    {
+        if (Decisions.Enabled)
+            Decisions.Add(1, new("trigger", trigger), new KeyValuePair<string, object?>("outcome", outcome));
     }
 
     public static void Swept(int rows)

@@ -44,6 +44,9 @@ public enum TableName
 
     /// <summary>What is sent to destinations, and what became of it.</summary>
     Deliveries,
+
+    /// <summary>What triggers decided, and what people were sent.</summary>
+    Triggers,
 }
 
 /// <summary>A stored row. <paramref name="Version"/> is the store's ETag and changes with every write.</summary>

@@ -143,6 +143,9 @@ public sealed class TriggerSet(IReadOnlyList<Trigger> triggers, IReadOnlyList<Ch
 
     public IReadOnlyList<ReadyTrigger> Enabled { get; } = [.. triggers.Where(static t => t is { Enabled: true, DeletedAt: null }).Select(static t => new ReadyTrigger(t))];
 
+    /// <summary>Of the events that are asked for.</summary>
+    public IReadOnlyList<string> EventNames => [.. Enabled.Where(static t => t.EventName is not null).Select(static t => t.EventName!)];
+
     public ReadyChannel? FindChannel(string id) => byId.GetValueOrDefault(id);
 }
 

@@ -6,7 +6,7 @@ using Microsoft.Azure.Functions.Worker;
 namespace CdpFunctions.Functions;
 
 /// <summary>Changes that other systems want to know, and their way there.</summary>
-public sealed class Deliver(DeliveryProcessor processor, DeliveryPurge purge, FailureLog failures)
+public sealed class Deliver(DeliveryProcessor processor, DeliveryPurge purge, TriggerPurge triggers, FailureLog failures)
 {
     [Function(nameof(Deliver))]
     public Task Run([QueueTrigger("deliveries")] QueueMessage message, CancellationToken cancellation) => processor.ProcessAsync(message.MessageText, cancellation);
@@ -17,5 +17,9 @@ public sealed class Deliver(DeliveryProcessor processor, DeliveryPurge purge, Fa
 
     // Once a night: nobody waits for it.
     [Function("PurgeDeliveries")]
-    public Task Purge([TimerTrigger("0 40 3 * * *")] TimerInfo timer, CancellationToken cancellation) => purge.RunAsync(cancellation);
+    public async Task Purge([TimerTrigger("0 40 3 * * *")] TimerInfo timer, CancellationToken cancellation)
+    {
+        await purge.RunAsync(cancellation);
+        await triggers.RunAsync(cancellation);
+    }
 }

@@ -14,6 +14,7 @@ public static class StorageNames
         TableName.Stats => "stats",
         TableName.Catalog => "catalog",
         TableName.Deliveries => "deliveries",
+        TableName.Triggers => "triggers",
         _ => throw new ArgumentOutOfRangeException(nameof(table)),
     };
 
