@@ -109,6 +109,57 @@ public sealed class TriggerLog(IRowStore rows)
             yield return ReadDecision(row);
     }
 
+    /// <summary>The same of all the ids of a person, in one order; see <see cref="Person.Ids"/>.</summary>
+    public async IAsyncEnumerable<TriggerDecision> OfPersonAsync(
+        IReadOnlyList<ProfileId> ids, Instant? from, Instant? to, (Instant At, string Trigger, string Hash)? after, [EnumeratorCancellation] CancellationToken cancellation)
+    {
+        var lists = new List<IAsyncEnumerator<TriggerDecision>>(ids.Count);
+        try
+        {
+            foreach (var id in ids)
+            {
+                var list = OfProfileAsync(id, from, to, after, cancellation).GetAsyncEnumerator(cancellation);
+                lists.Add(list);
+                if (!await list.MoveNextAsync())
+                    await EndAsync(list);
+            }
+
+            while (lists.Count > 0)
+            {
+                var next = lists[0];
+                foreach (var list in lists)
+                {
+                    if (Compare(list.Current, next.Current) < 0)
+                        next = list;
+                }
+
+                yield return next.Current;
+                if (!await next.MoveNextAsync())
+                    await EndAsync(next);
+            }
+        }
+        finally
+        {
+            foreach (var list in lists)
+                await list.DisposeAsync();
+        }
+
+        async Task EndAsync(IAsyncEnumerator<TriggerDecision> list)
+        {
+            lists.Remove(list);
+            await list.DisposeAsync();
+        }
+    }
+
+    /// <summary>As in keys: the newest first.</summary>
+    private static int Compare(TriggerDecision left, TriggerDecision right)
+    {
+        var order = right.At.CompareTo(left.At);
+        if (order == 0)
+            order = string.CompareOrdinal(left.TriggerId, right.TriggerId);
+        return order == 0 ? string.CompareOrdinal(left.Hash, right.Hash) : order;
+    }
+
     /// <summary>Removes decisions of a trigger that are older, from its log and from the profiles. False where there is more than was removed now.</summary>
     /// <remarks>A decision goes before its place in the log: who dies in between finds it there again.</remarks>
     public async Task<bool> PurgeAsync(string trigger, Instant before, int most, CancellationToken cancellation)

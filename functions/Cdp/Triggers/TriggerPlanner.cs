@@ -1,10 +1,8 @@
 using Cdp.Deliveries;
 using Cdp.Destinations;
 using Cdp.Events;
-using Cdp.Identity;
 using Cdp.Profiles;
 using Cdp.Reading;
-using Cdp.Segments.Language;
 using Cdp.Storage;
 
 namespace Cdp.Triggers;
@@ -42,9 +40,6 @@ public sealed class TriggerPlanner(
     // Each try lost against another decision about the same person.
     private const int MostTries = 10;
 
-    // Profiles that were merged into one, the latest: each is a read.
-    private const int MostMerged = 50;
-
     // Events that are looked through for the one that set a trigger off.
     private const int MostEvents = 500;
 
@@ -80,7 +75,7 @@ public sealed class TriggerPlanner(
                 return;
             if (ready.Event is { } wanted && (await views.EventAsync(found, change.ProfileId, CauseOf(ready, change), cancellation) is not { } e || !wanted.Matches(e, out _)))
                 return;
-            var merged = MergedInto(found, change.ProfileId);
+            var merged = Person.MergedInto(found, change.ProfileId);
             if (await log.HistoryAsync(found.Profile.Id, merged, cancellation) is not { } history)
                 continue;
             // Merged since the document was read? Then it says so now. If it still does not, a merge was taken back, and the note is of no meaning.
@@ -266,24 +261,6 @@ public sealed class TriggerPlanner(
         }
 
         return new FoundCause(cause, IsHistorical: ready.Taken is null && looked > 0 && imported == looked);
-    }
-
-    /// <summary>All whose history is the person's too, the latest first.</summary>
-    private static List<ProfileId> MergedInto(FoundProfile found, ProfileId asked)
-    {
-        var merged = new List<ProfileId>();
-        if (asked != found.Profile.Id)
-            merged.Add(asked);
-        for (var i = found.Profile.Merges.Count - 1; i >= 0 && merged.Count < MostMerged; i--)
-        {
-            var merge = found.Profile.Merges[i];
-            // One that is reserved but not fenced is a person of its own yet.
-            var isPart = merge.State != MergeState.Undone && (merge.State != MergeState.Fencing || found.Absorbed.Contains(merge.Loser));
-            if (isPart && merge.Loser != found.Profile.Id && !merged.Contains(merge.Loser))
-                merged.Add(merge.Loser);
-        }
-
-        return merged;
     }
 
     /// <param name="IsHistorical">As far as can be seen, imported events alone.</param>

@@ -1,6 +1,7 @@
 using Azure.Storage.Queues.Models;
 using Cdp.Deliveries;
 using Cdp.Failures;
+using Cdp.Triggers;
 using Microsoft.Azure.Functions.Worker;
 
 namespace CdpFunctions.Functions;

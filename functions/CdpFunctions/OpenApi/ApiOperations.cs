@@ -63,6 +63,16 @@ public static class ApiOperations
             Answers = [new(200, "What is known; 'queued' where nothing is.", "MessageStatus")],
         },
 
+        List("/v1/triggers", "All triggers, by id.", "TriggerList"),
+        .. Owned("/v1/triggers/{id}", "a trigger", "Trigger", [MappingInvalid]),
+        Api("GET", "/v1/triggers/{id}/log", Segments, Scope.ProfilesRead, "What the trigger sent or held back, to whom and why, the newest first.", [NotFound, InvalidField, InvalidCursor, InvalidKey, ProfileNotFound]) with
+        {
+            Parameters = ["query.ofProfile", "query.outcome", "query.from", "query.to", "query.limit", "query.cursor"], Answers = [new(200, "A page; with a filter it may be short.", "TriggerLog")],
+        },
+        List("/v1/channels", "All channels, by id.", "ChannelList"),
+        .. Owned("/v1/channels/{id}", "a channel", "Channel", []),
+        Profile("/triggers", "What triggers sent to this person or held back, and why, the newest first.", "TriggerLog", [InvalidField, InvalidCursor], "outcome", "from", "to", "limit", "cursor"),
+
         Definitions("/v1/segments", "All segments, by id.", "SegmentList"),
         .. Definition("/v1/segments/{id}", "a segment", "Segment", [SegmentCycle]),
         Definitions("/v1/computed-traits", "All computed traits, by id, without the predefined ones.", "ComputedTraitList"),
@@ -133,6 +143,17 @@ public static class ApiOperations
         List("/v1/failures", "Events that were accepted and are on no timeline, or not in full.", "FailureList", "query.sourceId"),
         Admin("POST", "/v1/failures/redrive", "Sends a failed event through processing again.", [.. OfBodies, NotFound]) with { Body = "Redrive", Answers = [new(202, "On its way.")] },
         Admin("DELETE", "/v1/failures/{sourceId}/{failureId}", "Forgets a failure.", []) with { Answers = [Nothing] },
+    ];
+
+    private static IEnumerable<ApiOperation> Owned(string path, string what, string schema, ProblemType[] problems) =>
+    [
+        Admin("GET", path, $"Reads {what}.", [NotFound]) with { Answers = [new(200, "As it was put.", schema, null, "ETag")] },
+        Admin("PUT", path, $"Makes or replaces {what}; it holds within 10 s.", [.. OfBodies, PreconditionFailed, .. problems]) with
+        {
+            Parameters = ["header.If-Match", "header.If-None-Match"], Body = schema + "Input",
+            Answers = [new(201, "Made.", schema, null, "ETag"), new(200, "Replaced.", schema, null, "ETag")],
+        },
+        Admin("DELETE", path, $"Deletes {what}.", [PreconditionFailed]) with { Parameters = ["header.If-Match"], Answers = [Nothing] },
     ];
 
     /// <summary>Browsers name a type by its first letter.</summary>

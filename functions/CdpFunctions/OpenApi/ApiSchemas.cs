@@ -37,6 +37,8 @@ internal static class ApiSchemas
             "query.cursor": { "name": "cursor", "in": "query", "description": "'next' of the page before, with the same path and filters.", "schema": { "type": "string" } },
             "query.name": { "name": "name", "in": "query", "description": "Names of track calls, exactly.", "schema": { "type": "array", "items": { "type": "string" } } },
             "query.eventType": { "name": "type", "in": "query", "schema": { "type": "array", "items": { "$ref": "#/components/schemas/EventType" } } },
+            "query.outcome": { "name": "outcome", "in": "query", "schema": { "$ref": "#/components/schemas/TriggerOutcome" } },
+            "query.ofProfile": { "name": "profile", "in": "query", "description": "Of this profile alone: a key as in paths.", "schema": { "type": "string" } },
             "query.from": { "name": "from", "in": "query", "description": "Inclusive.", "schema": { "type": "string", "format": "date-time" } },
             "query.to": { "name": "to", "in": "query", "description": "Exclusive.", "schema": { "type": "string", "format": "date-time" } },
             "query.sourceId": { "name": "sourceId", "in": "query", "schema": { "type": "string" } },
@@ -133,6 +135,95 @@ internal static class ApiSchemas
             },
             "Condition": { "type": "object", "description": "See /v1/segments/schema." },
             "DefinitionId": { "type": "string", "pattern": "^[a-z0-9][a-z0-9-]{0,62}$" },
+            "TriggerInput": {
+              "type": "object",
+              "required": ["on", "send"],
+              "properties": {
+                "id": { "$ref": "#/components/schemas/DefinitionId" },
+                "name": { "type": "string" },
+                "enabled": { "type": "boolean", "default": true },
+                "on": {
+                  "type": "object",
+                  "description": "Either segment and change; or event, with where and on as in segments; or sequence, with within, by and expires as in segments.",
+                  "properties": {
+                    "segment": { "type": "string" },
+                    "change": { "enum": ["entered", "exited"], "default": "entered" },
+                    "event": { "type": "string", "description": "The name of a track call, or $page, $screen, $identify, $group." },
+                    "where": { "type": "object" },
+                    "on": { "type": "object" },
+                    "sequence": { "type": "array", "items": { "type": "object" }, "description": "Steps; or one step, and a second as {not: step} that is not to follow within the time of 'within'." },
+                    "within": { "type": "string" },
+                    "by": { "type": "string" },
+                    "expires": { "type": "string", "description": "A day after it came about, by default." }
+                  }
+                },
+                "send": {
+                  "type": "object",
+                  "required": ["destination"],
+                  "properties": {
+                    "destination": { "type": "string" },
+                    "traits": { "type": "array", "items": { "type": "string" }, "description": "Those that leave; all by default." },
+                    "mapping": { "type": "object", "description": "As in subscriptions of destinations. 'event' is the event that set the trigger off; of a cart, the last addition." }
+                  }
+                },
+                "channel": { "type": "string" },
+                "requireConsent": { "type": "array", "items": { "type": "string" } },
+                "every": { "type": "string", "description": "A duration: once per person in so long. Absent: every time." }
+              }
+            },
+            "Trigger": {
+              "allOf": [{ "$ref": "#/components/schemas/TriggerInput" }],
+              "required": ["id", "enabled", "createdAt", "updatedAt"],
+              "properties": { "createdAt": { "$ref": "#/components/schemas/Time" }, "updatedAt": { "$ref": "#/components/schemas/Time" } }
+            },
+            "TriggerList": { "type": "object", "required": ["data"], "properties": { "data": { "type": "array", "items": { "$ref": "#/components/schemas/Trigger" } }, "next": { "type": "string" } } },
+            "ChannelInput": {
+              "type": "object",
+              "properties": {
+                "id": { "$ref": "#/components/schemas/DefinitionId" },
+                "name": { "type": "string" },
+                "caps": {
+                  "type": "array",
+                  "description": "All hold, over all triggers of the channel together.",
+                  "items": { "type": "object", "required": ["count", "per"], "properties": { "count": { "type": "integer", "minimum": 1, "maximum": 100 }, "per": { "type": "string" } } }
+                },
+                "requireConsent": { "type": "array", "items": { "type": "string" } },
+                "quietHours": { "type": "object", "description": "Days, hours and timeZone, as 'on' in segments: what comes about then waits until they are over." }
+              }
+            },
+            "Channel": {
+              "allOf": [{ "$ref": "#/components/schemas/ChannelInput" }],
+              "required": ["id", "caps", "createdAt", "updatedAt"],
+              "properties": { "createdAt": { "$ref": "#/components/schemas/Time" }, "updatedAt": { "$ref": "#/components/schemas/Time" } }
+            },
+            "ChannelList": { "type": "object", "required": ["data"], "properties": { "data": { "type": "array", "items": { "$ref": "#/components/schemas/Channel" } }, "next": { "type": "string" } } },
+            "TriggerOutcome": { "enum": ["sent", "held", "waiting"] },
+            "TriggerLog": {
+              "type": "object",
+              "required": ["data"],
+              "properties": {
+                "data": {
+                  "type": "array",
+                  "items": {
+                    "type": "object",
+                    "required": ["at", "triggerId", "profileId", "outcome", "decidedAt"],
+                    "properties": {
+                      "at": { "$ref": "#/components/schemas/Time" },
+                      "triggerId": { "type": "string" },
+                      "profileId": { "$ref": "#/components/schemas/ProfileId" },
+                      "outcome": { "$ref": "#/components/schemas/TriggerOutcome" },
+                      "reason": { "type": "string", "description": "Of what is held or waits: historical, too-late, no-destination, destination-disabled, no-channel:{channel}, no-longer, consent:{category}, period, cap:{channel}, quiet-hours:{channel}." },
+                      "decidedAt": { "$ref": "#/components/schemas/Time" },
+                      "channel": { "type": "string" },
+                      "messageId": { "type": "string" },
+                      "destinationId": { "type": "string" },
+                      "deliveryId": { "type": "string" }
+                    }
+                  }
+                },
+                "next": { "type": "string" }
+              }
+            },
             "SegmentInput": {
               "type": "object",
               "required": ["where"],
