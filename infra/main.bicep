@@ -21,6 +21,13 @@ param maxBatchBytes int = 4096000
 @secure()
 param adminKey string = ''
 
+@description('Whether destinations may be inside private networks.')
+param allowPrivateDestinations bool = false
+
+@description('32 bytes as base64 that secrets of destinations are encrypted with; empty: a key is made and kept in the storage.')
+@secure()
+param secretsKey string = ''
+
 @description('How the storage account is replicated: locally, over zones, or to a second region as well.')
 @allowed(['Standard_LRS', 'Standard_ZRS', 'Standard_GRS', 'Standard_GZRS'])
 param storageReplication string = 'Standard_ZRS'
@@ -118,6 +125,10 @@ var settings = {
   Cdp__MaxBatchBytes: string(maxBatchBytes)
   // See the parameter adminKey.
   Cdp__AdminKey: adminKey
+  // See the parameter allowPrivateDestinations.
+  Cdp__AllowPrivateDestinations: string(allowPrivateDestinations)
+  // See the parameter secretsKey.
+  Cdp__SecretsKey: secretsKey
 }
 
 @description('Whom the app is to other resources. It exists before the app, so that the app has its roles from its first start.')

@@ -66,8 +66,8 @@ internal sealed class ServiceBusConnection
 
         // The emulator has no TLS; its port is that of its HTTP endpoint.
         var isEmulator = string.Equals(parts.GetValueOrDefault("UseDevelopmentEmulator"), "true", StringComparison.OrdinalIgnoreCase);
-        var endpoint = new UriBuilder(isEmulator ? Uri.UriSchemeHttp : Uri.UriSchemeHttps, uri.Host, uri.Port > 0 ? uri.Port : isEmulator ? 80 : 443).Uri;
-        return new ServiceBusConnection(uri.Host, endpoint, (name, key), null, options);
+        var address = new UriBuilder(isEmulator ? Uri.UriSchemeHttp : Uri.UriSchemeHttps, uri.Host, uri.Port > 0 ? uri.Port : isEmulator ? 80 : 443).Uri;
+        return new ServiceBusConnection(uri.Host, address, (name, key), null, options);
     }
 
     public static ServiceBusConnection WithToken(string ns, TokenCredential credential, ServiceBusClientOptions options) =>
@@ -109,9 +109,9 @@ internal sealed class ServiceBusConnection
             {
                 body = Strict.GetString(message.Body.ToMemory().Span);
             }
-            catch (DecoderFallbackException)
+            catch (DecoderFallbackException binary)
             {
-                throw new NotSupportedException("A message of a batch has a body that is no text in UTF-8, which this protocol does not take.");
+                throw new NotSupportedException("A message of a batch has a body that is no text in UTF-8, which this protocol does not take.", binary);
             }
 
             json.WriteString("Body"u8, body);

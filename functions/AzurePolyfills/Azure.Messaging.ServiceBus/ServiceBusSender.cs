@@ -58,7 +58,7 @@ public sealed class ServiceBusMessageBatch : IDisposable
     {
     }
 
-    public long MaxSizeInBytes => MostBytes;
+    public long MaxSizeInBytes { get; } = MostBytes;
 
     public long SizeInBytes { get; private set; }
 
@@ -70,7 +70,7 @@ public sealed class ServiceBusMessageBatch : IDisposable
     {
         ArgumentNullException.ThrowIfNull(message);
         var size = ServiceBusConnection.BatchEntry(message).LongLength + 1;
-        if (SizeInBytes + size > MostBytes)
+        if (SizeInBytes + size > MaxSizeInBytes)
             return false;
         Messages.Add(message);
         SizeInBytes += size;

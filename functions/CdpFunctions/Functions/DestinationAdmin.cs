@@ -65,8 +65,13 @@ public sealed class DestinationAdmin(
         access.To(request, Scope.Admin, async () =>
         {
             var cancellation = request.HttpContext.RequestAborted;
-            if (await store.GetAsync(id, cancellation) is not var (found, _) && request.Headers.IfMatch.Count == 0)
+            if (await store.GetAsync(id, cancellation) is not { } found)
+            {
+                if (request.Headers.IfMatch.Count > 0)
+                    Conditions.Check(request, null);
                 return Results.NoContent();
+            }
+
             await store.ChangeAsync(
                 id,
                 (present, version) =>
@@ -74,7 +79,7 @@ public sealed class DestinationAdmin(
                     if (request.Headers.IfMatch.Count > 0)
                         Conditions.Check(request, version);
                     // The secrets go now.
-                    return Task.FromResult((present ?? found) with { DeletedAt = Instant.Now(time), Secrets = new Dictionary<string, StoredSecret>(StringComparer.Ordinal), Subscriptions = [] });
+                    return Task.FromResult((present ?? found.Destination) with { DeletedAt = Instant.Now(time), Secrets = new Dictionary<string, StoredSecret>(StringComparer.Ordinal), Subscriptions = [] });
                 },
                 cancellation);
             registry.Expire();

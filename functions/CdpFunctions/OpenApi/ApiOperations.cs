@@ -11,6 +11,7 @@ public static class ApiOperations
     private const string ClientSettings = "Client settings";
     private const string Profiles = "Profiles";
     private const string Segments = "Segments";
+    private const string Destinations = "Destinations";
     private const string Operations = "Operations";
     private const string Administration = "Administration";
 
@@ -96,6 +97,30 @@ public static class ApiOperations
             Parameters = ["query.sourceId", "query.limit", "query.cursor"], Answers = [new(200, "A page of event names; the traits are with the first one.", "Catalog")],
         },
         Admin("DELETE", "/v1/catalog", "Forgets what was seen, from one source or all; the next events fill it again.", []) with { Parameters = ["query.sourceId"], Answers = [Nothing] },
+
+        List("/v1/destinations", "All destinations, by id, without their health.", "DestinationList") with { Tag = Destinations },
+        Destination("GET", "", "A destination, with its health. Secrets are never shown.", [NotFound]) with { Answers = [new(200, "It.", "Destination", null, "ETag")] },
+        Destination("PUT", "", "Makes or replaces a destination. Secrets that the body does not name stay.", [.. OfBodies, PreconditionFailed, MappingInvalid]) with
+        {
+            Parameters = ["header.If-Match", "header.If-None-Match"], Body = "DestinationInput",
+            Answers = [new(201, "Made.", "Destination", null, "ETag"), new(200, "Replaced.", "Destination", null, "ETag")],
+        },
+        Destination("DELETE", "", "Deletes a destination; its deliveries are removed within a day.", [PreconditionFailed]) with { Parameters = ["header.If-Match"], Answers = [Nothing] },
+        Destination("POST", "/test", "Sends one delivery at once, and shows what went and what came back.", [.. OfBodies, NotFound, ProfileNotFound, InvalidKey, MappingInvalid]) with
+        {
+            Body = "DestinationTestInput", Answers = [new(200, "It was sent, or could not be.", "DestinationTest")],
+        },
+        Destination("GET", "/deliveries", "Deliveries, the newest first.", [NotFound, InvalidField, InvalidCursor]) with
+        {
+            Parameters = ["query.deliveryState", "query.from", "query.to", "query.limit", "query.cursor"],
+            Answers = [new(200, "A page, which may be short; 'next' is absent on the last one.", "DeliveryList")],
+        },
+        Destination("GET", "/deliveries/{deliveryId}", "A delivery and its attempts.", [NotFound]) with { Answers = [new(200, "It.", "Delivery")] },
+        Destination("POST", "/deliveries/{deliveryId}/redrive", "Sends a delivery again, under its key.", [NotFound]) with { Answers = [new(202, "On its way.")] },
+        Destination("POST", "/deliveries/redrive", "Sends again all of a time range that were given up, held, or delivered.", [.. OfBodies, NotFound]) with
+        {
+            Body = "RedriveDeliveries", Answers = [new(202, "On their way.")],
+        },
 
         Api("GET", "/v1/stats", Operations, Scope.StatsRead, "Counts, latencies, queues.", [InvalidField]) with
         {
@@ -221,6 +246,9 @@ public static class ApiOperations
     ];
 
     private static ApiOperation Admin(string method, string path, string summary, IEnumerable<ProblemType> problems) => Api(method, path, Administration, Scope.Admin, summary, problems);
+
+    private static ApiOperation Destination(string method, string part, string summary, IEnumerable<ProblemType> problems) =>
+        Api(method, "/v1/destinations/{id}" + part, Destinations, Scope.Admin, summary, problems);
 
     private static ApiOperation List(string path, string summary, string schema, params string[] parameters) => Admin("GET", path, summary, [InvalidField, InvalidCursor]) with
     {

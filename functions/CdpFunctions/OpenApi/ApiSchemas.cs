@@ -33,6 +33,8 @@ internal static class ApiSchemas
             "path.id": { "name": "id", "in": "path", "required": true, "schema": { "type": "string" } },
             "path.prefix": { "name": "prefix", "in": "path", "required": true, "description": "The key's first characters, as the source shows them, or the whole key.", "schema": { "type": "string" } },
             "path.failureId": { "name": "failureId", "in": "path", "required": true, "schema": { "type": "string" } },
+            "path.deliveryId": { "name": "deliveryId", "in": "path", "required": true, "schema": { "type": "string" }, "example": "dlv_01KJX5Z8T3N9V2M6Q4R7S1A0BC" },
+            "query.deliveryState": { "name": "state", "in": "query", "schema": { "$ref": "#/components/schemas/DeliveryState" } },
             "query.limit": { "name": "limit", "in": "query", "schema": { "type": "integer", "minimum": 1, "maximum": 1000, "default": 50 } },
             "query.cursor": { "name": "cursor", "in": "query", "description": "'next' of the page before, with the same path and filters.", "schema": { "type": "string" } },
             "query.name": { "name": "name", "in": "query", "description": "Names of track calls, exactly.", "schema": { "type": "array", "items": { "type": "string" } } },
@@ -132,6 +134,121 @@ internal static class ApiSchemas
                 "integrations": { "type": ["object", "null"], "description": "The same." },
                 "writeKey": { "type": "string" }
               }
+            },
+            "DeliveryState": { "enum": ["queued", "delivered", "retrying", "dead", "held"] },
+            "Subscription": {
+              "type": "object",
+              "required": ["on"],
+              "properties": {
+                "on": { "enum": ["segment", "event", "profile"] },
+                "segments": { "type": "array", "maxItems": 200, "items": { "$ref": "#/components/schemas/DefinitionId" }, "description": "All where absent." },
+                "changes": { "type": "array", "items": { "enum": ["entered", "exited"] }, "description": "Both where absent." },
+                "events": { "type": "array", "maxItems": 200, "items": { "type": "string" }, "description": "Names of track calls, or $page, $screen, $identify, $group. All where absent." },
+                "filter": { "type": "object", "description": "Of events: paths and tests, as in 'where' of a segment." },
+                "traits": { "type": "array", "maxItems": 200, "items": { "type": "string" }, "description": "The traits that leave; of profile changes also those that have to change. All where absent." },
+                "mapping": { "type": "object", "description": "The payload: {\"path\":..,\"default\":..}, {\"value\":..} or {\"template\":..} at any place; all else is constant." },
+                "requireConsent": { "type": "array", "maxItems": 20, "items": { "type": "string" } },
+                "exceptSources": { "type": "array", "maxItems": 20, "items": { "type": "string" }, "description": "What events of these sources cause is not sent." }
+              }
+            },
+            "DestinationInput": {
+              "type": "object",
+              "required": ["type"],
+              "properties": {
+                "id": { "$ref": "#/components/schemas/DefinitionId" },
+                "type": { "enum": ["blob", "hubspot", "servicebus", "slack", "webhook"] },
+                "enabled": { "type": "boolean", "default": true },
+                "settings": { "type": "object" },
+                "secrets": { "type": "object", "additionalProperties": { "description": "A value, {\"setting\":\"NAME\"} for the setting Cdp__Secrets__NAME, {\"set\":true} to leave it, null to remove it." } },
+                "subscriptions": { "type": "array", "maxItems": 50, "items": { "$ref": "#/components/schemas/Subscription" } },
+                "limits": { "type": "object", "properties": { "ratePerSecond": { "type": "number", "exclusiveMinimum": 0, "default": 50 }, "batchSize": { "type": "integer", "minimum": 1, "maximum": 100 } } }
+              }
+            },
+            "Destination": {
+              "type": "object",
+              "required": ["id", "type", "enabled", "settings", "secrets", "subscriptions", "limits"],
+              "properties": {
+                "id": { "$ref": "#/components/schemas/DefinitionId" },
+                "type": { "type": "string" },
+                "enabled": { "type": "boolean" },
+                "settings": { "type": "object" },
+                "secrets": {
+                  "type": "object",
+                  "additionalProperties": { "type": "object", "required": ["set", "updatedAt"], "properties": { "set": { "const": true }, "updatedAt": { "$ref": "#/components/schemas/Time" }, "setting": { "type": "string" } } }
+                },
+                "subscriptions": { "type": "array", "items": { "$ref": "#/components/schemas/Subscription" } },
+                "limits": { "type": "object", "required": ["ratePerSecond", "batchSize"], "properties": { "ratePerSecond": { "type": "number" }, "batchSize": { "type": "integer" } } },
+                "health": {
+                  "type": "object",
+                  "required": ["breaker", "pending"],
+                  "properties": {
+                    "breaker": { "enum": ["closed", "open", "half-open"] },
+                    "openUntil": { "$ref": "#/components/schemas/Time" },
+                    "lastSuccessAt": { "$ref": "#/components/schemas/Time" },
+                    "pending": { "type": "integer", "maximum": 10000, "description": "Counted up to 10,000." }
+                  }
+                }
+              }
+            },
+            "DestinationList": { "type": "object", "required": ["data"], "properties": { "data": { "type": "array", "items": { "$ref": "#/components/schemas/Destination" } }, "next": { "type": "string" } } },
+            "DestinationTestInput": {
+              "type": "object",
+              "properties": {
+                "profile": { "type": "string", "description": "Whom it is about, as in /v1/profiles/{key}; somebody made up where absent." },
+                "subscription": { "type": "integer", "minimum": 0, "default": 0, "description": "Which of the subscriptions shapes it." }
+              }
+            },
+            "DestinationTest": {
+              "type": "object",
+              "required": ["outcome", "request", "millis"],
+              "properties": {
+                "outcome": { "enum": ["delivered", "refused", "retry"] },
+                "request": {
+                  "type": "object",
+                  "required": ["method", "url", "headers", "bytes"],
+                  "properties": { "method": { "type": "string" }, "url": { "type": "string" }, "headers": { "type": "object", "additionalProperties": { "type": "string" } }, "bytes": { "type": "integer" }, "body": { "type": "string" } }
+                },
+                "response": { "type": "object", "required": ["status", "bytes"], "properties": { "status": { "type": "integer" }, "bytes": { "type": "integer" }, "body": { "type": "string" } } },
+                "error": { "type": "string" },
+                "millis": { "type": "integer" }
+              }
+            },
+            "Delivery": {
+              "type": "object",
+              "required": ["id", "key", "destinationId", "profileId", "profileVersion", "cause", "state", "attempts"],
+              "properties": {
+                "id": { "type": "string", "pattern": "^dlv_[0-9A-HJKMNP-TV-Z]{26}$" },
+                "key": { "type": "string", "description": "Sent as Idempotency-Key, the same at every try." },
+                "destinationId": { "$ref": "#/components/schemas/DefinitionId" },
+                "profileId": { "$ref": "#/components/schemas/ProfileId" },
+                "profileVersion": { "type": "integer", "description": "Of the profile that was sent last." },
+                "cause": { "type": "object", "required": ["type"], "properties": { "type": { "type": "string" }, "segmentId": { "type": "string" }, "messageId": { "type": "string" } } },
+                "state": { "$ref": "#/components/schemas/DeliveryState" },
+                "attempts": {
+                  "type": "array",
+                  "description": "The last 20.",
+                  "items": {
+                    "type": "object",
+                    "required": ["n", "at", "request", "millis"],
+                    "properties": {
+                      "n": { "type": "integer" },
+                      "at": { "$ref": "#/components/schemas/Time" },
+                      "request": { "type": "object", "properties": { "method": { "type": "string" }, "url": { "type": "string" }, "bytes": { "type": "integer" } } },
+                      "response": { "type": "object", "properties": { "status": { "type": "integer" }, "bytes": { "type": "integer" } } },
+                      "error": { "type": "string" },
+                      "millis": { "type": "integer" }
+                    }
+                  }
+                },
+                "nextAttemptAt": { "$ref": "#/components/schemas/Time" },
+                "heldBecause": { "type": "string" }
+              }
+            },
+            "DeliveryList": { "type": "object", "required": ["data"], "properties": { "data": { "type": "array", "items": { "$ref": "#/components/schemas/Delivery" } }, "next": { "type": "string" } } },
+            "RedriveDeliveries": {
+              "type": "object",
+              "required": ["from", "to"],
+              "properties": { "from": { "$ref": "#/components/schemas/Time" }, "to": { "$ref": "#/components/schemas/Time" }, "state": { "enum": ["dead", "held", "delivered"], "default": "dead" } }
             },
             "Condition": { "type": "object", "description": "See /v1/segments/schema." },
             "DefinitionId": { "type": "string", "pattern": "^[a-z0-9][a-z0-9-]{0,62}$" },
