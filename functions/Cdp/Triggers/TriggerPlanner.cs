@@ -73,8 +73,18 @@ public sealed class TriggerPlanner(
             // Nobody to speak of: erased, or never more than a claim.
             if (await views.FindAsync(change.ProfileId.Value, cancellation) is not { } found)
                 return;
-            if (ready.Event is { } wanted && (await views.EventAsync(found, change.ProfileId, CauseOf(ready, change), cancellation) is not { } e || !wanted.Matches(e, out _)))
-                return;
+            if (ready.Event is { } wanted)
+            {
+                var e = await views.EventAsync(found, change.ProfileId, CauseOf(ready, change), cancellation);
+                // A merge may have taken it along since the profile was looked for.
+                if (e is null && (await views.FindAsync(change.ProfileId.Value, cancellation))?.Profile.Id is { } led && led != found.Profile.Id)
+                    continue;
+                if (e is null && await WaitsForMergeAsync(found, task, cancellation))
+                    return;
+                if (e is null || !wanted.Matches(e, out _))
+                    return;
+            }
+
             var merged = Person.MergedInto(found, change.ProfileId);
             if (await log.HistoryAsync(found.Profile.Id, merged, cancellation) is not { } history)
                 continue;
@@ -118,13 +128,8 @@ public sealed class TriggerPlanner(
     /// <summary>Whether it is not to be decided yet: then it comes again by itself.</summary>
     private async Task<bool> WaitsAsync(ReadyTrigger ready, FoundProfile found, ReadyChannel? channel, TriggerTask task, Instant now, CancellationToken cancellation)
     {
-        var isSettled = found.Absorbed.Count == 0 && found.Profile is { NeedsRefold: false, Absorbing.Count: 0, IsSplitting: false };
-        if (!isSettled && task.Postponed < MostPostponements)
-        {
-            await PostponeAsync(task with { Postponed = task.Postponed + 1 }, Postponement, cancellation);
+        if (await WaitsForMergeAsync(found, task, cancellation))
             return true;
-        }
-
         // What is held anyway need not wait for the morning.
         if (task.Change.Historical || IsTooLate(task.Change, now) || channel?.QuietUntil(now) is not { } until)
             return false;
@@ -139,6 +144,15 @@ public sealed class TriggerPlanner(
                 DestinationId = ready.Trigger.Send.Destination,
             },
             cancellation);
+        return true;
+    }
+
+    private async Task<bool> WaitsForMergeAsync(FoundProfile found, TriggerTask task, CancellationToken cancellation)
+    {
+        var isSettled = found.Absorbed.Count == 0 && found.Profile is { NeedsRefold: false, Absorbing.Count: 0, IsSplitting: false };
+        if (isSettled || task.Postponed >= MostPostponements)
+            return false;
+        await PostponeAsync(task with { Postponed = task.Postponed + 1 }, Postponement, cancellation);
         return true;
     }
 

@@ -18,6 +18,7 @@ using Cdp.Storage;
 using Cdp.Tests.Profiles;
 using Cdp.Tests.Storage;
 using Cdp.TrackingPlans;
+using Cdp.Triggers;
 
 namespace Cdp.Tests.Processing;
 
@@ -36,6 +37,10 @@ public sealed class Worker(FakeStore store, TimeProvider time, Random random, st
 
     public Task CollectAsync(string body, string writeKey = World.WriteKey, bool historical = false) =>
         ActAsync(() => app.Collector.CollectAsync(new CollectCall(null, Encoding.UTF8.GetBytes(body), WriteKey: writeKey, Historical: historical), CancellationToken.None));
+
+    /// <summary>Marked as historical.</summary>
+    public Task ImportAsync(string body) =>
+        ActAsync(() => app.Collector.CollectAsync(new CollectCall(null, Encoding.UTF8.GetBytes(body), WriteKey: World.WriteKey, Historical: true), CancellationToken.None));
 
     public Task ProcessAsync(FakeMessage message) => ActAsync(() => message.Queue switch
     {
@@ -81,7 +86,7 @@ public sealed class Worker(FakeStore store, TimeProvider time, Random random, st
             var failures = new FailureLog(store, time);
             var suspender = new IdentifierSuspender(index, profiles, new QuarantineList(store), log, ids, time);
             var definitions = segments ? new DefinitionsRegistry(new DefinitionStore(store, time), time) : DefinitionsRegistry.None;
-            var destinations = segments ? new DestinationRegistry(new DestinationStore(store), time) : DestinationRegistry.None;
+            var destinations = segments ? new DestinationRegistry(new DestinationStore(store), time, new TriggerStore(store, new DefinitionStore(store, time), new DestinationStore(store), time)) : DestinationRegistry.None;
             Outbox = new Outbox(store, store, time);
             Segments = new SegmentUpdater(store, profiles, definitions, Outbox, time);
             var progress = new BackfillProgress(store, time);
