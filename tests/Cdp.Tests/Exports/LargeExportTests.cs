@@ -124,7 +124,7 @@ public sealed class LargeExportTests(ITestOutputHelper output)
         /// <summary>The sum of the hashes of all rows that were asked for.</summary>
         public ulong Checksum { get; private set; }
 
-        public async IAsyncEnumerable<ExportMember> ReadAsync(string segmentId, string? after, [EnumeratorCancellation] CancellationToken cancellation)
+        public async IAsyncEnumerable<ExportMember> ReadAsync(ExportRequest request, string? after, [EnumeratorCancellation] CancellationToken cancellation)
         {
             Assert.Null(after);
             await Task.Yield();
@@ -136,7 +136,7 @@ public sealed class LargeExportTests(ITestOutputHelper output)
             }
         }
 
-        public ValueTask<ExportMember?> FindAsync(ProfileId id, CancellationToken cancellation) => ValueTask.FromResult<ExportMember?>(null);
+        public ValueTask<ExportMember?> FindAsync(ExportRequest request, ProfileId id, CancellationToken cancellation) => ValueTask.FromResult<ExportMember?>(null);
 
         private ExportMember Member(int number)
         {
