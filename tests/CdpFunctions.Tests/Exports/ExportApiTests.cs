@@ -93,7 +93,7 @@ public sealed class ExportApiTests(ApiApp app) : IClassFixture<ApiApp>
         // To a minute behind the next noon or midnight.
         var half = TimeSpan.FromHours(12).Ticks;
         time.Advance(TimeSpan.FromTicks(half - (time.GetUtcNow().Ticks % half)) + TimeSpan.FromMinutes(1));
-        using var fired = await scheduled.Client.PostAsync("/admin/functions/StartExports", new StringContent("{}", System.Text.Encoding.UTF8, "application/json"));
+        using var fired = await scheduled.Client.PostAsync("/admin/functions/RecomputeSegments", new StringContent("{}", System.Text.Encoding.UTF8, "application/json"));
         Assert.Equal(HttpStatusCode.Accepted, fired.StatusCode);
         var due = time.GetUtcNow().AddMinutes(-1);
         foreach (var path in new[] { "/v1/segments/fans/exports", "/v1/exports" })
