@@ -19,8 +19,9 @@ namespace CdpFunctions.Tests.Processes;
 /// <summary>The app as a real process that is killed in the middle of an export, and somebody who waits for the manifest.</summary>
 public sealed class KilledExportTests(ITestOutputHelper output)
 {
-    private const int Members = 8_000;
-    private const int Kills = 2;
+    private const int Members = 6_000;
+    private const int Parts = 6;
+    private const int Kills = 1;
 
     // Of exports that were done before the process could be killed.
     private const int MostExports = 20;
@@ -60,7 +61,7 @@ public sealed class KilledExportTests(ITestOutputHelper output)
                 exports.Add(asked.Headers.Location!.ToString());
             }
 
-            await TestApp.WaitUntilAsync(async () => (await NamesAsync(store)).Count(static name => name.Contains("/part-", StringComparison.Ordinal)) >= (before * 8) + 2);
+            await TestApp.WaitUntilAsync(async () => (await NamesAsync(store)).Count(static name => name.Contains("/part-", StringComparison.Ordinal)) >= (before * Parts) + 2);
             await process.KillAsync();
             await process.DisposeAsync();
             if ((await NamesAsync(store)).Count(static name => name.EndsWith(Manifest, StringComparison.Ordinal)) == before)
@@ -78,7 +79,7 @@ public sealed class KilledExportTests(ITestOutputHelper output)
         output.WriteLine($"{exports.Count} exports, {kills} killed in the middle, {seen} manifests with all they name");
         Assert.Equal(exports.Count, seen);
         // What nobody names was taken away before the manifest was written.
-        Assert.Equal(exports.Count * 8, (await NamesAsync(store)).Count(static name => name.Contains("/part-", StringComparison.Ordinal)));
+        Assert.Equal(exports.Count * Parts, (await NamesAsync(store)).Count(static name => name.Contains("/part-", StringComparison.Ordinal)));
         await process.DisposeAsync();
         folder.Delete(recursive: true);
     }
