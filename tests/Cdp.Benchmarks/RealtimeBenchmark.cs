@@ -104,12 +104,12 @@ internal static class RealtimeBenchmark
         {
             for (var i = Interlocked.Increment(ref next); i < Flood; i = Interlocked.Increment(ref next))
             {
-                await SendAsync(http, $"f{i}", $"u{i % People}", i / People % 2 == 0 ? "silver" : "gold");
+                await SendAsync(http, $"f{i}", $"u{i % People}", i / People % 2 == 0 ? "free" : "silver");
                 // The queue is roughly in order: when the last ones are there, all are.
                 if (i < Flood - (2 * FloodConnections))
                     continue;
                 lock (last)
-                    last.Add(WatchAsync(http, $"u{i % People}", i / People % 2 == 0 ? "silver" : "gold"));
+                    last.Add(WatchAsync(http, $"u{i % People}", i / People % 2 == 0 ? "free" : "silver"));
             }
         })));
         await Task.WhenAll(last);

@@ -12,7 +12,7 @@ namespace Cdp.Segments;
 /// </summary>
 public sealed class SegmentScheduler(IRowStore rows, IMessageQueue queue, DefinitionsRegistry definitions, BackfillProgress progress, TimeProvider time)
 {
-    // Few, so that live traffic keeps its latency: Azurite reads a whole table for each of these queries, one after the other.
+    // Few, so that live traffic keeps its latency.
     private const int Parallel = 4;
 
     public async Task ScheduleAsync(CancellationToken cancellation)
