@@ -2,7 +2,6 @@ using Cdp.Destinations;
 using Cdp.Events;
 using Cdp.Processing;
 using Cdp.Profiles;
-using Cdp.Storage;
 
 namespace Cdp.Deliveries;
 
@@ -19,7 +18,7 @@ public sealed class ChangeEffects(DestinationSet set, Profile document, Instant 
     private Event? last;
 
     /// <summary>An event was folded into the document, whose next version will be one more than it has.</summary>
-    public void Add(Event e, List<Effect> effects)
+    public void Add(Event e, CommitEffects effects)
     {
         if (e.Type == EventType.Identify)
             last = e;
@@ -29,11 +28,11 @@ public sealed class ChangeEffects(DestinationSet set, Profile document, Instant 
         {
             MessageId = e.MessageId, SourceId = e.SourceId, Timestamp = e.Timestamp, Historical = e.Historical,
         };
-        effects.Add(new Effect(QueueName.Deliveries, change.ToJson()));
+        effects.Add(change);
     }
 
     /// <summary>All events of the commit are folded in, and the version is the new one.</summary>
-    public void Finish(List<Effect> effects)
+    public void Finish(CommitEffects effects)
     {
         if (before is null || last is null)
             return;
@@ -52,6 +51,6 @@ public sealed class ChangeEffects(DestinationSet set, Profile document, Instant 
         {
             MessageId = last.MessageId, SourceId = last.SourceId, Timestamp = last.Timestamp, Historical = last.Historical, Traits = changed.Count <= MostNames ? changed : null,
         };
-        effects.Add(new Effect(QueueName.Deliveries, change.ToJson()));
+        effects.Add(change);
     }
 }

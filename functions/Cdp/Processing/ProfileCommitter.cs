@@ -85,7 +85,7 @@ public sealed class ProfileCommitter(
     {
         var writes = new List<RowWrite>(StorageLimits.TransactionRows) { default };
         var folded = new List<AssignedEvent>();
-        var effects = new List<Effect>();
+        var effects = new CommitEffects();
         var stale = new List<AssignedEvent>();
         var (known, identified) = (stored is not null, document.IsIdentified);
         var segments = await OpenSegmentsAsync(document, cancellation);
@@ -110,7 +110,7 @@ public sealed class ProfileCommitter(
         if (folded.Count == 0)
             return true;
 
-        FinishSegments(segments, document, writes);
+        FinishSegments(segments, document, writes, effects);
         document.Version++;
         changes?.Finish(effects);
         writes[0] = ProfileStore.Write(document, stored?.Version, out var data);
@@ -127,25 +127,18 @@ public sealed class ProfileCommitter(
             // The events count and stay on the timeline; the document takes no more traits.
             document = stored?.Decode() ?? new Profile(batch.Profile);
             writes.RemoveRange(1, writes.Count - 1);
-            effects.Clear();
+            effects = new CommitEffects();
             segments = await OpenSegmentsAsync(document, cancellation);
             changes = OpenChanges(wanted, document);
             foreach (var assigned in folded)
                 await FoldAsync(document, segments, changes, assigned, writes, effects, withTraits: false, cancellation);
-            FinishSegments(segments, document, writes);
+            FinishSegments(segments, document, writes, effects);
             document.Version++;
             changes?.Finish(effects);
             writes[0] = ProfileStore.Write(document, stored?.Version, out data);
         }
 
-        string? outboxKey = null;
-        if (effects.Count > 0)
-        {
-            var write = outbox.Write(batch.Profile, document.Version, effects);
-            outboxKey = write.Key;
-            writes.Add(write);
-        }
-
+        var staged = outbox.Stage(batch.Profile, document.Version, effects, writes);
         var result = await rows.CommitAsync(TableName.Profiles, batch.Profile.Shard, writes, cancellation);
         if (!result.Committed)
         {
@@ -159,13 +152,13 @@ public sealed class ProfileCommitter(
         Note(batch.Profile, folded);
         segments?.Committed();
         Telemetry.ProfilesChanged(known ? 0 : 1, !identified && document.IsIdentified ? 1 : 0);
-        if (outboxKey is not null)
-            await outbox.DispatchAsync(batch.Profile.Shard, outboxKey, effects, cancellation);
+        await outbox.DispatchAsync(staged, cancellation);
         return true;
     }
 
     private static async ValueTask FoldAsync(
-        Profile document, SegmentFold? segments, ChangeEffects? changes, AssignedEvent assigned, List<RowWrite> writes, List<Effect> effects, bool withTraits, CancellationToken cancellation)
+        Profile document, SegmentFold? segments, ChangeEffects? changes, AssignedEvent assigned, List<RowWrite> writes, CommitEffects effects, bool withTraits,
+        CancellationToken cancellation)
     {
         var (e, resolution) = assigned;
         document.Apply(e, resolution.Identifiers, withTraits);
@@ -174,7 +167,7 @@ public sealed class ProfileCommitter(
         foreach (var decision in resolution.Decisions)
             document.Record(decision);
         foreach (var merge in resolution.Merges)
-            effects.Add(new Effect(QueueName.Merges, merge.ToJson()));
+            effects.Add(merge);
         writes.Add(RowWrite.Insert(
             ProfileRows.Event(document.Id, e.Timestamp, e.MessageKey), new EventRow(e, document.Id, document.Version + 1, memberships).Encode(document.Id)));
         writes.Add(RowWrite.Insert(ProfileRows.Marker(document.Id, e.MessageKey), ProfileRows.MarkerData(e)));
@@ -205,12 +198,17 @@ public sealed class ProfileCommitter(
             : segments;
     }
 
-    private void FinishSegments(SegmentFold? segments, Profile document, List<RowWrite> writes)
+    private void FinishSegments(SegmentFold? segments, Profile document, List<RowWrite> writes, CommitEffects effects)
     {
         if (segments is not null)
+        {
             segments.Finish(writes, exactly: false);
+            effects.Add(segments.Changes);
+        }
         else if (document.NeedsRefold)
+        {
             DueRows.Bring(document, Instant.Now(time).Plus(SegmentUpdater.Postponement), writes);
+        }
     }
 
     /// <summary>
