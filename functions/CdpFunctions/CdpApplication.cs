@@ -9,6 +9,7 @@ using Cdp.Destinations.HubSpot;
 using Cdp.Destinations.ServiceBus;
 using Cdp.Destinations.Slack;
 using Cdp.Destinations.Webhooks;
+using Cdp.Exports;
 using Cdp.Failures;
 using Cdp.Identity;
 using Cdp.Ids;
@@ -53,6 +54,14 @@ public static class CdpApplication
         services.AddSingleton<DefinitionStore>().AddSingleton<DefinitionsRegistry>().AddSingleton<SegmentUpdater>();
         services.AddSingleton<BackfillProgress>().AddSingleton<SegmentBackfill>().AddSingleton<SegmentScheduler>().AddSingleton<SegmentProcessor>();
         services.AddSingleton<ProfileSegmentsReader>().AddSingleton<SegmentMembers>().AddSingleton<SegmentPreview>().AddSingleton<SegmentExplanations>();
+
+        services.AddSingleton<ExportStore>().AddSingleton<IExportMembers, StoredMembers>().AddSingleton<SegmentExporter>();
+        services.AddSingleton(provider => ExportLimits.Default with { RowsPerPart = provider.GetRequiredService<CdpOptions>().ExportRowsPerPart });
+        services.AddSingleton(provider => provider.GetRequiredService<CdpOptions>().ProfilesExportSchedule is var schedule and not ProfilesExport.Off
+            ? new ProfilesExport(schedule)
+            : new ProfilesExport(Schedule: null));
+        services.AddSingleton<ExportStarter>().AddSingleton<ExportScheduler>().AddSingleton<ExportProcessor>();
+        services.AddSingleton(provider => new BlobLinks(provider.GetRequiredService<StorageClients>().Blobs, provider.GetRequiredService<TimeProvider>()));
 
         services.AddSingleton<SourceStore>().AddSingleton<SourceRegistry>().AddSingleton<SourceRateLimiter>();
         services.AddSingleton<EventQueueWriter>().AddSingleton<Collector>();

@@ -197,7 +197,7 @@ internal sealed class ServiceBusConnection
             return $"SharedAccessSignature sr={resource}&sig={Uri.EscapeDataString(Convert.ToBase64String(signature))}&se={expiry}&skn={Uri.EscapeDataString(name)}";
         }
 
-        if (token.ExpiresOn - Margin <= TimeProvider.System.GetUtcNow())
+        if (token.ExpiresOn <= TimeProvider.System.GetUtcNow() + Margin)
             token = await credential!.GetTokenAsync(new TokenRequestContext([Scope]), cancellation);
         return new AuthenticationHeaderValue("Bearer", token.Token).ToString();
     }

@@ -19,6 +19,9 @@ public sealed class Outbox(IRowStore rows, IMessageQueue queue, TimeProvider tim
     /// <summary>Rows younger than this are still in the hands of the worker that wrote them.</summary>
     public static readonly TimeSpan SweepAge = TimeSpan.FromSeconds(60);
 
+    // Few, so that live traffic keeps its latency.
+    private const int SweptAtOnce = 4;
+
     /// <summary>
     /// Adds their row to the commit that leads to <paramref name="version"/> of the profile. Once it is committed they are sent by <see cref="DispatchAsync(StagedEffects?,
     /// CancellationToken)"/>; who dies in between, or cannot reach the queue, leaves the row to the sweep.
@@ -47,7 +50,7 @@ public sealed class Outbox(IRowStore rows, IMessageQueue queue, TimeProvider tim
 
     /// <summary>Sends what workers left behind, in all shards. Two sweeps at once only send twice.</summary>
     public Task SweepAsync(CancellationToken cancellation) =>
-        Parallel.ForAsync(0, ProfileId.Shards, new ParallelOptions { MaxDegreeOfParallelism = 16, CancellationToken = cancellation },
+        Parallel.ForAsync(0, ProfileId.Shards, new ParallelOptions { MaxDegreeOfParallelism = SweptAtOnce, CancellationToken = cancellation },
             async (shard, token) => await SweepAsync(ProfileId.ShardName(shard), token));
 
     /// <summary>Sends what a worker left behind in one shard. Returns how many rows there were.</summary>

@@ -157,7 +157,8 @@ public sealed class ProfileCommitter(
     }
 
     private static async ValueTask FoldAsync(
-        Profile document, SegmentFold? segments, ChangeEffects? changes, AssignedEvent assigned, List<RowWrite> writes, CommitEffects effects, bool withTraits, CancellationToken cancellation)
+        Profile document, SegmentFold? segments, ChangeEffects? changes, AssignedEvent assigned, List<RowWrite> writes, CommitEffects effects, bool withTraits,
+        CancellationToken cancellation)
     {
         var (e, resolution) = assigned;
         document.Apply(e, resolution.Identifiers, withTraits);

@@ -12,7 +12,8 @@ namespace Cdp.Segments;
 /// </summary>
 public sealed class SegmentScheduler(IRowStore rows, IMessageQueue queue, DefinitionsRegistry definitions, BackfillProgress progress, TimeProvider time)
 {
-    private const int Parallel = 16;
+    // Few, so that live traffic keeps its latency.
+    private const int Parallel = 4;
 
     public async Task ScheduleAsync(CancellationToken cancellation)
     {

@@ -18,17 +18,16 @@ using Cdp.Storage;
 using Cdp.Tests.Profiles;
 using Cdp.Tests.Storage;
 using Cdp.TrackingPlans;
-using Cdp.Triggers;
 
 namespace Cdp.Tests.Processing;
 
 /// <summary>One process of the app: its own caches, locks and group commits over the shared storage.</summary>
 /// <param name="segments">Whether it takes the definitions that are stored; otherwise nothing is ever defined.</param>
-public sealed class Worker(FakeStore store, TimeProvider time, Random random, string name, IdentityRules? rules = null, bool segments = false)
+public sealed class Worker(FakeStore store, TimeProvider time, Random random, string name, IdentityRules? rules = null, bool segments = false, DestinationRegistry? destinations = null)
 {
     private static readonly AsyncLocal<string?> Acting = new();
 
-    private readonly App app = new(store, time, random, rules ?? IdentityRules.Default, segments);
+    private readonly App app = new(store, time, random, rules ?? IdentityRules.Default, segments, destinations);
 
     /// <summary>The worker whose call the hook of the store sees; null for the test itself.</summary>
     public static string? Current => Acting.Value;
@@ -70,7 +69,7 @@ public sealed class Worker(FakeStore store, TimeProvider time, Random random, st
 
     private sealed class App
     {
-        public App(FakeStore store, TimeProvider time, Random random, IdentityRules stated, bool segments)
+        public App(FakeStore store, TimeProvider time, Random random, IdentityRules stated, bool segments, DestinationRegistry? destinations)
         {
             var ids = new IdGenerator(time, buffer =>
             {
@@ -86,7 +85,6 @@ public sealed class Worker(FakeStore store, TimeProvider time, Random random, st
             var failures = new FailureLog(store, time);
             var suspender = new IdentifierSuspender(index, profiles, new QuarantineList(store), log, ids, time);
             var definitions = segments ? new DefinitionsRegistry(new DefinitionStore(store, time), time) : DefinitionsRegistry.None;
-            var destinations = segments ? new DestinationRegistry(new DestinationStore(store), time, new TriggerStore(store, new DefinitionStore(store, time), new DestinationStore(store), time)) : DestinationRegistry.None;
             Outbox = new Outbox(store, store, time);
             Segments = new SegmentUpdater(store, profiles, definitions, Outbox, time);
             var progress = new BackfillProgress(store, time);
@@ -98,7 +96,7 @@ public sealed class Worker(FakeStore store, TimeProvider time, Random random, st
             Processor = new EventProcessor(
                 store,
                 new IdentityResolver(index, profiles, suspender, sources, ids, time),
-                new ProfileCommitter(store, profiles, index, Outbox, new RecentCommits(), definitions, destinations, Catalog, time),
+                new ProfileCommitter(store, profiles, index, Outbox, new RecentCommits(), definitions, destinations ?? DestinationRegistry.None, Catalog, time),
                 archive,
                 failures,
                 rules);
@@ -184,7 +182,10 @@ public sealed class World
         await new SourceStore(Store).PutAsync(source, PutCondition.IsNew, CancellationToken.None);
     }
 
-    public Worker NewWorker() => new(Store, Time, random, $"w{Interlocked.Increment(ref workers)}", Rules, withSegments);
+    /// <summary>Whom workers made from now on ask what others want to know; null: nobody does.</summary>
+    public DestinationRegistry? Destinations { get; set; }
+
+    public Worker NewWorker() => new(Store, Time, random, $"w{Interlocked.Increment(ref workers)}", Rules, withSegments, Destinations);
 
     /// <summary>The process died; another one takes its place.</summary>
     public void ReplaceWorker() => Worker = NewWorker();

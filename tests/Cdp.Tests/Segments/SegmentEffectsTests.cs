@@ -233,6 +233,48 @@ public sealed class SegmentEffectsTests
         world.CheckToldOfMerged();
     }
 
+    [Theory]
+    [InlineData(0)]
+    [InlineData(1)]
+    [InlineData(7)]
+    [InlineData(20)]
+    public async Task TwoTimersAtOnce_AndOneKilledMidway_FindEveryCartOnce(int commitsBeforeTheKill)
+    {
+        var world = await SegmentWorld.CreateAsync(1, ("cart", Cart));
+        await world.SettleAsync([.. Enumerable.Range(0, 40).Select(u => $$"""{"type":"track","event":"Product Added","messageId":"a{{u}}","userId":"u{{u}}"}""")]);
+        world.Time.Advance(TimeSpan.FromMinutes(62));
+        var (killed, other) = (world.NewWorker(), world.NewWorker());
+        await Task.WhenAll(killed.ScheduleAsync(), other.ScheduleAsync());
+        var messages = new List<FakeMessage>();
+        while (world.Store.Receive(QueueName.Segments) is { } message)
+            messages.Add(message);
+        var commits = 0;
+        world.Store.Before = call => Worker.Current == killed.Name && call.Operation == StoreOperation.Commit && Interlocked.Increment(ref commits) > commitsBeforeTheKill
+            ? throw new SimulatedCrashException(call)
+            : Task.CompletedTask;
+        // Every shard that has something due was sent twice.
+        await Task.WhenAll(messages.Select((message, i) => Task.Run(async () =>
+        {
+            try
+            {
+                await (i % 2 == 0 ? killed : other).ProcessAsync(message);
+                world.Store.Delete(message);
+            }
+            catch (Exception error) when (error is SimulatedCrashException or ConflictException or AggregateException)
+            {
+                world.Store.Release(message);
+            }
+        })));
+        world.Store.Before = null;
+        await RunTimersAsync(world);
+        await world.DrainAsync();
+        Assert.Equal(40, world.Rows("s|cart|").Count);
+        Assert.Equal(40, world.Told().Count);
+        Assert.Empty(world.Rows("o|"));
+        world.CheckTold();
+        await world.CheckAsync();
+    }
+
     /// <summary>Timer and queue until there is nothing to do any more.</summary>
     private static async Task RunTimersAsync(World world)
     {

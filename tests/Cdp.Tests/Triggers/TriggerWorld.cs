@@ -107,6 +107,7 @@ internal sealed class TriggerWorld
     /// <summary>As after ten seconds: everybody knows of what was stored.</summary>
     public void ForgetCaches()
     {
+        World.Destinations = new DestinationRegistry(new DestinationStore(Store), Time, Triggers);
         World.ReplaceWorker();
         ReplaceDecider();
     }
