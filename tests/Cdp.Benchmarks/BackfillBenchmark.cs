@@ -68,12 +68,12 @@ internal static class BackfillBenchmark
         return (scan.Elapsed, documents, events);
     }
 
-    /// <summary>Another meaning each time, so that every profile is folded from its timeline and written.</summary>
-    private static async Task<(TimeSpan Time, long Count)> BackfillAsync(IRowStore rows, int count)
+    /// <summary>A new segment each time, of which everybody is a member: every profile is folded from its timeline, and written with an index row.</summary>
+    private static async Task<(TimeSpan Time, long Count)> BackfillAsync(IRowStore rows, int round)
     {
         // A little ahead, so that nothing has to be waited for before it begins.
         var time = new Ahead(SegmentBackfill.Settle + TimeSpan.FromSeconds(1));
-        using var json = JsonDocument.Parse(Definition(count));
+        using var json = JsonDocument.Parse(Definition(round));
         await new DefinitionStore(rows, TimeProvider.System).PutSegmentAsync(json.RootElement.Clone(), _ => { }, CancellationToken.None);
         var (profiles, definitions, progress) = (new ProfileStore(rows), new DefinitionsRegistry(new DefinitionStore(rows, time), time), new BackfillProgress(rows, time));
         var backfill = new SegmentBackfill(rows, profiles, definitions, progress, new SegmentUpdater(rows, profiles, definitions, time), time);
@@ -81,14 +81,14 @@ internal static class BackfillBenchmark
         await Task.WhenAll(Enumerable.Range(0, BackfillProgress.Lanes).Select(lane => Task.Run(
             () => backfill.RunAsync(lane, null, new Deadline(time, TimeSpan.FromMinutes(10)), CancellationToken.None))));
         var taken = clock.Elapsed;
-        return (taken, await new Cdp.Segments.Reading.SegmentMembers(rows, profiles).CountAsync("viewers", CancellationToken.None));
+        return (taken, await new Cdp.Segments.Reading.SegmentMembers(rows, profiles).CountAsync($"viewers-{round}", CancellationToken.None));
     }
 
     private static async Task ThroughTheQueueAsync(AppInProcess app, TimeSpan scan)
     {
         using var http = new HttpClient { BaseAddress = app.Address };
         http.DefaultRequestHeaders.Authorization = Load.ApiKey;
-        using (var put = await http.PutAsync("/v1/segments/viewers", new StringContent(Definition(Rounds + 1), Encoding.UTF8, "application/json")))
+        using (var put = await http.PutAsync($"/v1/segments/viewers-{Rounds + 1}", new StringContent(Definition(Rounds + 1), Encoding.UTF8, "application/json")))
             put.EnsureSuccessStatusCode();
         await Task.Delay(SegmentBackfill.Settle + TimeSpan.FromSeconds(1));
         var clock = Stopwatch.StartNew();
@@ -96,14 +96,14 @@ internal static class BackfillBenchmark
         {
             var store = new BackfillProgress(app.Rows, TimeProvider.System);
             var definitions = await new DefinitionStore(app.Rows, TimeProvider.System).LoadAsync(CancellationToken.None);
-            while (!(await store.OfAsync(definitions.ById["viewers"], definitions, CancellationToken.None)).IsLive)
+            while (!(await store.OfAsync(definitions.ById[$"viewers-{Rounds + 1}"], definitions, CancellationToken.None)).IsLive)
                 await Task.Delay(100);
         }
 
         Console.WriteLine($"through timer and queue: {clock.Elapsed.TotalSeconds:F2} s; {scan / clock.Elapsed:F2} of the scan's speed");
     }
 
-    private static string Definition(int count) => $$$"""{"id":"viewers","where":{"event":"Product Viewed","count":{"gte":{{{count}}}},"within":"365d"}}""";
+    private static string Definition(int round) => $$$"""{"id":"viewers-{{{round}}}","where":{"event":"Product Viewed","count":{"gte":{{{round}}}},"within":"365d"}}""";
 
     private sealed class Ahead(TimeSpan by) : TimeProvider
     {

@@ -50,8 +50,8 @@ public sealed class SegmentPreviews(
             }
 
             var job = await jobs.StartAsync(where!.Value.GetRawText(), cancellation);
-            request.HttpContext.Response.Headers.Location = $"/v1/segments/preview/{job.Id}";
-            return JsonAnswer.Of(json => Write(json, job, [], IdentityRules.Default), StatusCodes.Status202Accepted);
+            return JsonAnswer.Of(
+                json => Write(json, job, [], IdentityRules.Default), StatusCodes.Status202Accepted, location: $"/v1/segments/preview/{job.Id}");
         });
 
     /// <summary>How far a preview of everybody has come, and its result.</summary>

@@ -76,9 +76,22 @@ public static class ApiOperations
         {
             Parameters = ["query.profile", "query.at"], Answers = [new(200, "Every condition with its value, its result and what matched.", "Explanation")],
         },
-        Api("POST", "/v1/segments/preview", Segments, Scope.ProfilesRead, "Who would be in a segment.", [.. OfBodies, SegmentInvalid]) with
+        Api("POST", "/v1/segments/preview", Segments, Scope.ProfilesRead, "Who would be in a segment.", [.. OfBodies, SegmentInvalid, RateLimited]) with
         {
-            Body = "PreviewInput", Answers = [new(200, "Exact, or of a sample where that was asked for or there are more than 20,000 profiles.", "Preview")],
+            Body = "PreviewInput",
+            Answers =
+            [
+                new(200, "Exact, or of a sample where that was asked for.", "Preview"),
+                new(202, "Exact, of more than 20,000 profiles: on its way.", "PreviewJob", null, "Location"),
+            ],
+        },
+        Api("GET", "/v1/segments/preview/{previewId}", Segments, Scope.ProfilesRead, "How far a preview has come, and its result; kept for a day.", [NotFound]) with
+        {
+            Answers = [new(200, "It.", "PreviewJob")],
+        },
+        Api("POST", "/v1/segments/overlap", Segments, Scope.ProfilesRead, "Whom segments have in common, and a condition that is not saved.", [.. OfBodies, SegmentInvalid]) with
+        {
+            Body = "OverlapInput", Answers = [new(200, "Exact; estimated where there are more than 20,000 profiles and a condition that is not saved.", "Overlap")],
         },
         Api("GET", "/v1/segment-templates", Segments, Scope.Admin, "Segments of everyday marketing to start from.", []) with { Answers = [new(200, "Definitions.", "SegmentTemplates")] },
         Api("GET", "/v1/catalog", Profiles, Scope.ProfilesRead, "Every event name, property and trait that was seen.", [InvalidField, InvalidCursor]) with

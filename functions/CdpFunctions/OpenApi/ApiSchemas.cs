@@ -21,6 +21,7 @@ internal static class ApiSchemas
             "Cdp-Request-Id": { "description": "Names this request.", "required": true, "schema": { "type": "string" } },
             "Cdp-Merged-From": { "description": "The id that was asked for, where that profile was merged into the one answered.", "schema": { "$ref": "#/components/schemas/ProfileId" } },
             "ETag": { "description": "The version, for If-Match.", "required": true, "schema": { "type": "string" } },
+            "Location": { "description": "Where it tells how far it is.", "required": true, "schema": { "type": "string" } },
             "Retry-After": { "description": "When to come back, in seconds.", "required": true, "schema": { "type": "integer", "minimum": 1 } },
             "x-ratelimit-reset": { "description": "The same, for older browser SDKs.", "required": true, "schema": { "type": "integer", "minimum": 1 } }
           },
@@ -31,6 +32,7 @@ internal static class ApiSchemas
             "path.sourceId": { "name": "sourceId", "in": "path", "required": true, "schema": { "type": "string" } },
             "path.messageId": { "name": "messageId", "in": "path", "required": true, "description": "URL-encoded, or ~{base64url of its UTF-8}.", "schema": { "type": "string", "minLength": 1 } },
             "path.id": { "name": "id", "in": "path", "required": true, "schema": { "type": "string" } },
+            "path.previewId": { "name": "previewId", "in": "path", "required": true, "schema": { "type": "string" } },
             "path.prefix": { "name": "prefix", "in": "path", "required": true, "description": "The key's first characters, as the source shows them, or the whole key.", "schema": { "type": "string" } },
             "path.failureId": { "name": "failureId", "in": "path", "required": true, "schema": { "type": "string" } },
             "query.limit": { "name": "limit", "in": "query", "schema": { "type": "integer", "minimum": 1, "maximum": 1000, "default": 50 } },
@@ -206,6 +208,70 @@ internal static class ApiSchemas
                 "scanned": { "type": "integer" },
                 "of": { "type": "integer" },
                 "examples": { "type": "array", "items": { "type": "object", "properties": { "profileId": { "$ref": "#/components/schemas/ProfileId" }, "identifiers": { "$ref": "#/components/schemas/ByType" } } } },
+                "evaluatedAt": { "$ref": "#/components/schemas/Time" }
+              }
+            },
+            "PreviewJob": {
+              "type": "object",
+              "required": ["id", "state", "requestedAt"],
+              "properties": {
+                "id": { "type": "string" },
+                "state": { "enum": ["queued", "running", "done", "failed"] },
+                "requestedAt": { "$ref": "#/components/schemas/Time" },
+                "progress": { "type": "object", "description": "Until it is done.", "required": ["done"], "properties": { "done": { "type": "integer" }, "total": { "type": "integer", "description": "Estimated." } } },
+                "mode": { "enum": ["exact"] },
+                "size": { "type": "integer" },
+                "scanned": { "type": "integer" },
+                "of": { "type": "integer" },
+                "examples": { "type": "array", "items": { "type": "object", "properties": { "profileId": { "$ref": "#/components/schemas/ProfileId" }, "identifiers": { "$ref": "#/components/schemas/ByType" } } } },
+                "evaluatedAt": { "$ref": "#/components/schemas/Time" },
+                "reason": { "type": "string", "description": "Why it failed." }
+              }
+            },
+            "OverlapInput": {
+              "type": "object",
+              "required": ["segments"],
+              "properties": {
+                "segments": { "type": "array", "minItems": 1, "maxItems": 5, "items": { "$ref": "#/components/schemas/DefinitionId" } },
+                "where": { "$ref": "#/components/schemas/Condition" }
+              }
+            },
+            "Overlap": {
+              "type": "object",
+              "required": ["mode", "segments", "intersection", "union", "pairs", "evaluatedAt"],
+              "properties": {
+                "mode": { "enum": ["exact", "sample"] },
+                "segments": {
+                  "type": "array",
+                  "items": {
+                    "type": "object",
+                    "required": ["id", "size", "only"],
+                    "properties": {
+                      "id": { "type": "string", "description": "'preview' for the condition that is not saved." },
+                      "state": { "enum": ["live", "backfilling"] },
+                      "size": { "type": "integer" },
+                      "only": { "type": "integer", "description": "Who is in none of the others." }
+                    }
+                  }
+                },
+                "intersection": { "type": "integer" },
+                "union": { "type": "integer" },
+                "jaccard": { "type": "number", "description": "The intersection's share of the union; absent where that is empty." },
+                "pairs": {
+                  "type": "array",
+                  "items": {
+                    "type": "object",
+                    "required": ["segments", "intersection", "union"],
+                    "properties": {
+                      "segments": { "type": "array", "items": { "type": "string" } },
+                      "intersection": { "type": "integer" },
+                      "union": { "type": "integer" },
+                      "jaccard": { "type": "number" }
+                    }
+                  }
+                },
+                "scanned": { "type": "integer" },
+                "of": { "type": "integer" },
                 "evaluatedAt": { "$ref": "#/components/schemas/Time" }
               }
             },

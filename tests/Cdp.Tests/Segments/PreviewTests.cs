@@ -34,10 +34,10 @@ public sealed class PreviewTests
 
         var job = await Jobs(world).StartAsync(Buyers, CancellationToken.None);
         Assert.Equal((PreviewState.Queued, (long?)null), (job.State, job.Of));
-        // So that one message is good for about a thousand calls.
+        // So that one message is good for about five hundred calls.
         world.Store.Before = _ =>
         {
-            world.Time.Advance(TimeSpan.FromMilliseconds(30));
+            world.Time.Advance(TimeSpan.FromMilliseconds(60));
             return Task.CompletedTask;
         };
         var (messages, seen) = (0, 0L);
