@@ -1,4 +1,3 @@
-using System.Text;
 using Cdp.Problems;
 using Cdp.Storage;
 using Cdp.Tests.Issues;
@@ -87,6 +86,7 @@ public sealed class ChangingDefinitionsTests(ITestOutputHelper output)
             }
 
             world.Store.Before = null;
+            await LastAsync(world, workers);
             await SettleAsync(world);
             await world.CheckAsync();
             Assert.Empty(world.Failures());
@@ -196,6 +196,42 @@ public sealed class ChangingDefinitionsTests(ITestOutputHelper output)
                 1 => $$$"""{"type":"identify","messageId":"{{{id}}}","userId":"u{{{user}}}","traits":{"plan":"{{{(random.Next(2) == 0 ? "gold" : "free")}}}"}}""",
                 _ => $$$"""{"type":"track","event":"Order Completed","messageId":"{{{id}}}","userId":"u{{{user}}}","properties":{"revenue":{{{random.Next(1, 20)}}}}}""",
             };
+        }
+
+        /// <summary>
+        /// No change follows that would put it right: the timer comes at once, and workers that have just read the definitions of before make new profiles meanwhile.
+        /// </summary>
+        private async Task LastAsync(World world, Worker[] workers)
+        {
+            await world.DrainAsync();
+            foreach (var worker in workers)
+                await CommitAsync(world, worker);
+            await world.DefineAsync("one", $$"""{"event":"Order Completed","count":{"lte":{{random.Next(1, 9)}} },"within":"{{Changes + 1}}d"}""");
+            Changes++;
+            world.Time.Advance(TimeSpan.FromSeconds(1));
+            var fresh = world.NewWorker();
+            await fresh.ScheduleAsync();
+            // Each that may not begin yet is sent again.
+            for (var i = 0; i < 16 && world.Store.Receive(QueueName.Segments) is { } message; i++)
+            {
+                await fresh.ProcessAsync(message);
+                world.Store.Delete(message);
+            }
+
+            foreach (var worker in workers)
+                await CommitAsync(world, worker);
+        }
+
+        private async Task CommitAsync(World world, Worker worker)
+        {
+            for (var i = 0; i < 3; i++)
+            {
+                var id = $"m{++sent}";
+                await world.SendAsync(WorldExtensions.Batch($$$"""{"type":"track","event":"Order Completed","messageId":"{{{id}}}","userId":"new-{{{id}}}","properties":{"revenue":50}}"""));
+                var message = world.Next()!;
+                await worker.ProcessAsync(message);
+                world.Store.Delete(message);
+            }
         }
 
         /// <summary>Queues and timer until there is nothing to do any more.</summary>
