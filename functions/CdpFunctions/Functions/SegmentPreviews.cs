@@ -51,22 +51,22 @@ public sealed class SegmentPreviews(
 
             var job = await jobs.StartAsync(where!.Value.GetRawText(), cancellation);
             return JsonAnswer.Of(
-                json => Write(json, job, [], IdentityRules.Default), StatusCodes.Status202Accepted, location: $"/v1/segments/preview/{job.Id}");
+                json => Write(json, job, [], IdentityRules.Default), StatusCodes.Status202Accepted, location: $"/v1/segment-previews/{job.Id}");
         });
 
-    /// <summary>How far a preview of everybody has come, and its result.</summary>
+    /// <summary>How far a preview of everybody has come, and its result. Not below <c>segments/</c>, where other paths have the id of a segment.</summary>
     [Function("GetSegmentPreview")]
-    public Task<IResult> Job([HttpTrigger(AuthorizationLevel.Anonymous, "get", Route = "v1/segments/preview/{previewId:regex(^prv_.+$)}")] HttpRequest request, string previewId) =>
+    public Task<IResult> Job([HttpTrigger(AuthorizationLevel.Anonymous, "get", Route = "v1/segment-previews/{id}")] HttpRequest request, string id) =>
         access.To(request, Scope.ProfilesRead, async () =>
         {
             var cancellation = request.HttpContext.RequestAborted;
-            if (await jobs.GetAsync(previewId, cancellation) is not { } job)
+            if (await jobs.GetAsync(id, cancellation) is not { } job)
                 throw new ProblemException(ProblemType.NotFound, "There is no preview of this id, or it is older than a day. POST /v1/segments/preview begins another one.");
             var examples = new List<Profile>();
-            foreach (var id in job.Examples)
+            foreach (var example in job.Examples)
             {
                 // Merged or erased since: shown to nobody.
-                if ((await profiles.FindAsync(new ProfileId(id), fresh: true, cancellation))?.Decode() is { MergedInto: null, IsEmpty: false } profile)
+                if ((await profiles.FindAsync(new ProfileId(example), fresh: true, cancellation))?.Decode() is { MergedInto: null, IsEmpty: false } profile)
                     examples.Add(profile);
             }
 

@@ -85,7 +85,7 @@ public static class ApiOperations
                 new(202, "Exact, of more than 20,000 profiles: on its way.", "PreviewJob", null, "Location"),
             ],
         },
-        Api("GET", "/v1/segments/preview/{previewId}", Segments, Scope.ProfilesRead, "How far a preview has come, and its result; kept for a day.", [NotFound]) with
+        Api("GET", "/v1/segment-previews/{id}", Segments, Scope.ProfilesRead, "How far a preview has come, and its result; kept for a day.", [NotFound]) with
         {
             Answers = [new(200, "It.", "PreviewJob")],
         },

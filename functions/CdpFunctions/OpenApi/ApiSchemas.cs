@@ -32,7 +32,6 @@ internal static class ApiSchemas
             "path.sourceId": { "name": "sourceId", "in": "path", "required": true, "schema": { "type": "string" } },
             "path.messageId": { "name": "messageId", "in": "path", "required": true, "description": "URL-encoded, or ~{base64url of its UTF-8}.", "schema": { "type": "string", "minLength": 1 } },
             "path.id": { "name": "id", "in": "path", "required": true, "schema": { "type": "string" } },
-            "path.previewId": { "name": "previewId", "in": "path", "required": true, "schema": { "type": "string" } },
             "path.prefix": { "name": "prefix", "in": "path", "required": true, "description": "The key's first characters, as the source shows them, or the whole key.", "schema": { "type": "string" } },
             "path.failureId": { "name": "failureId", "in": "path", "required": true, "schema": { "type": "string" } },
             "query.limit": { "name": "limit", "in": "query", "schema": { "type": "integer", "minimum": 1, "maximum": 1000, "default": 50 } },

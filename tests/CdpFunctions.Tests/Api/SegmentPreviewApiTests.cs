@@ -39,7 +39,7 @@ public sealed class SegmentPreviewApiTests : IAsyncLifetime
             var job = JsonDocument.Parse(await asked.Content.ReadAsStringAsync()).RootElement;
             Assert.Equal((HttpStatusCode.Accepted, "queued", 0), (asked.StatusCode, job.GetProperty("state").GetString(), job.GetProperty("progress").GetProperty("done").GetInt32()));
             var path = asked.Headers.Location!.ToString();
-            Assert.Equal("/v1/segments/preview/" + job.GetProperty("id").GetString(), path);
+            Assert.Equal("/v1/segment-previews/" + job.GetProperty("id").GetString(), path);
             await TestApp.WaitUntilAsync(async () => (await App.ReadJsonAsync(path)).GetProperty("state").GetString() == "done");
             var done = await App.ReadJsonAsync(path);
             Assert.Equal(("exact", 20, 60, 60), (done.GetProperty("mode").GetString(), done.GetProperty("size").GetInt32(), done.GetProperty("scanned").GetInt32(), done.GetProperty("of").GetInt32()));
@@ -48,7 +48,7 @@ public sealed class SegmentPreviewApiTests : IAsyncLifetime
             Assert.True(done.TryGetProperty("evaluatedAt", out _));
         }
 
-        using (var unknown = await App.ReadAsync("/v1/segments/preview/prv_none"))
+        using (var unknown = await App.ReadAsync("/v1/segment-previews/prv_none"))
             Assert.Equal(HttpStatusCode.NotFound, unknown.StatusCode);
 
         var overlap = await OverlapAsync("""{"segments":["buyers","viewers","nobody"]}""");
