@@ -11,6 +11,7 @@ using Cdp.Segments.Reading;
 using Cdp.Storage;
 using Cdp.Tests.Processing;
 using Cdp.Tests.Storage;
+using Cdp.Triggers;
 
 namespace Cdp.Tests.Deliveries;
 
@@ -139,8 +140,10 @@ internal sealed class DeliveryWorker
         Planner = new DeliveryPlanner(Registry, Deliveries, views, store, new TraitConsents());
         Redriver = new DeliveryRedriver(Deliveries, store, new IdGenerator(time, random.NextBytes), time);
         Purge = new DeliveryPurge(destinations, Deliveries, policy, time);
+        var triggers = new TriggerRegistry(new TriggerStore(store, new DefinitionStore(store, time), destinations, time), time);
         processor = new DeliveryProcessor(
-            Planner, new Deliverer(Registry, destinations, new DestinationTypes([type]), new SecretVault(store, new NoSecrets(), time), Deliveries, views, Planner, store, policy, time), Redriver);
+            Planner, new TriggerPlanner(triggers, new TriggerLog(store), Registry, Planner, views, new TraitConsents(), store, store, time),
+            new Deliverer(Registry, destinations, new DestinationTypes([type]), new SecretVault(store, new NoSecrets(), time), Deliveries, views, Planner, store, policy, time), Redriver);
     }
 
     public DestinationRegistry Registry { get; }
