@@ -56,11 +56,7 @@ public static class TriggerDocument
         var consent = fields.Texts("requireConsent", TriggerLimits.MostConsents, TriggerLimits.LongestCategory);
         var quiet = fields.Any("quietHours");
         if (quiet is { } hours)
-        {
-            var reader = new DefinitionReader();
-            new ConditionParser(reader).On(hours, "quietHours");
-            Refuse(fields, reader);
-        }
+            Parse(fields, hours, "quietHours", static (parser, _, json) => parser.On(json, "quietHours"));
 
         fields.RefuseOthers();
         fields.ThrowIfInvalid();
@@ -171,8 +167,6 @@ public static class TriggerDocument
             return null;
         }
 
-        var reader = new DefinitionReader();
-        TriggerOn? on = null;
         if (json.TryGetProperty("segment", out _))
         {
             var inner = fields.Object("on")!;
@@ -186,22 +180,22 @@ public static class TriggerDocument
 
         if (json.TryGetProperty("event", out _))
         {
-            if (reader.IsObject(json, "on", Grammar.Step))
-                new ConditionParser(reader).Pattern(json, "on");
-            on = new TriggerOn(TriggerKind.Event, Json: json);
-        }
-        else if (json.TryGetProperty("sequence", out _))
-        {
-            new ConditionParser(reader).Condition(json, "on");
-            on = new TriggerOn(TriggerKind.Sequence, Json: json);
-        }
-        else
-        {
-            fields.Refuse("on", "has none of segment, event, sequence");
+            Parse(fields, json, "on", static (parser, reader, json) =>
+            {
+                if (reader.IsObject(json, "on", Grammar.Step))
+                    parser.Pattern(json, "on");
+            });
+            return new TriggerOn(TriggerKind.Event, Json: json);
         }
 
-        Refuse(fields, reader);
-        return on;
+        if (json.TryGetProperty("sequence", out _))
+        {
+            Parse(fields, json, "on", static (parser, _, json) => parser.Condition(json, "on"));
+            return new TriggerOn(TriggerKind.Sequence, Json: json);
+        }
+
+        fields.Refuse("on", "has none of segment, event, sequence");
+        return null;
     }
 
     private static TriggerSend? ReadSend(JsonFields fields, List<ProblemError> mappingErrors)
@@ -215,8 +209,16 @@ public static class TriggerDocument
         var mapping = send.Any("mapping");
         if (mapping is { ValueKind: JsonValueKind.Object } shape && shape.GetPropertyCount() == 0)
             mapping = null;
-        if (mapping is { } given)
-            Mapping.Parse(given, "send.mapping", mappingErrors);
+        try
+        {
+            if (mapping is { } given)
+                Mapping.Parse(given, "send.mapping", mappingErrors);
+        }
+        catch (InvalidOperationException)
+        {
+            send.Refuse("mapping", "has a text that is not Unicode");
+        }
+
         send.RefuseOthers();
         return destination is null ? null : new TriggerSend(destination, traits, mapping);
     }
@@ -232,8 +234,26 @@ public static class TriggerDocument
         return text;
     }
 
-    private static void Refuse(JsonFields fields, DefinitionReader reader)
+    /// <summary>Runs the parser of the segment language, and takes over what it finds wrong.</summary>
+    private static void Parse(JsonFields fields, JsonElement json, string path, Action<ConditionParser, DefinitionReader, JsonElement> parse)
     {
+        if (json.GetRawText().Length > DefinitionLimits.MostBytes)
+        {
+            fields.Refuse(path, $"larger than {DefinitionLimits.MostBytes:N0} bytes");
+            return;
+        }
+
+        var reader = new DefinitionReader();
+        try
+        {
+            parse(new ConditionParser(reader), reader, json);
+        }
+        catch (InvalidOperationException)
+        {
+            // A name or a text with a lone surrogate.
+            fields.Refuse(path, "has a text that is not Unicode");
+        }
+
         foreach (var error in reader.Errors)
             fields.Refuse(error.Path, error.Reason);
     }

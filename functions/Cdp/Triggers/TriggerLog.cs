@@ -185,6 +185,20 @@ public sealed class TriggerLog(IRowStore rows)
         return true;
     }
 
+    /// <summary>Removes all that is known of a profile: what it was sent, and what was decided. Again, and after a crash, it removes what is left.</summary>
+    /// <param name="profile">Once for each of <see cref="Person.Ids"/>.</param>
+    public async Task EraseAsync(ProfileId profile, CancellationToken cancellation)
+    {
+        await foreach (var decision in OfProfileAsync(profile, null, null, null, cancellation))
+        {
+            // First its place in the log, which is found by it.
+            await RemoveAsync(LogPartition(decision.TriggerId), [RowWrite.Delete(LogKey(decision))], cancellation);
+            await RemoveAsync(profile.Shard, [RowWrite.Delete(DecisionKey(profile, decision.At, decision.TriggerId, decision.Hash))], cancellation);
+        }
+
+        await RemoveAsync(profile.Shard, [RowWrite.Delete(HistoryKey(profile))], cancellation);
+    }
+
     private async Task RemoveAsync(string partition, List<RowWrite> writes, CancellationToken cancellation)
     {
         while (writes.Count > 0)

@@ -46,10 +46,25 @@ public sealed class TriggerPlanner(
     public async Task PlanAsync(Change change, CancellationToken cancellation)
     {
         var set = await registry.CurrentAsync(cancellation);
+        Event? e = null;
+        var asked = false;
         foreach (var trigger in set.Enabled)
         {
-            if (trigger.Concerns(change))
+            if (!trigger.Concerns(change))
+                continue;
+            if (trigger.Event is { } wanted)
+            {
+                // Read once for all of them: most want other events. Where it is not found here, a merge is taking it along, and each looks for itself.
+                if (!asked && await views.FindAsync(change.ProfileId.Value, cancellation) is { } found)
+                    e = await views.EventAsync(found, change.ProfileId, CauseOf(trigger, change), cancellation);
+                asked = true;
+                if (e is null || wanted.Matches(e, out _))
+                    await DecideAsync(trigger, set, new TriggerTask(trigger.Trigger.Id, change), cancellation);
+            }
+            else
+            {
                 await DecideAsync(trigger, set, new TriggerTask(trigger.Trigger.Id, change), cancellation);
+            }
         }
     }
 

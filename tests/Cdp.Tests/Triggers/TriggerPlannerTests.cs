@@ -327,6 +327,36 @@ public sealed class TriggerPlannerTests
     }
 
     [Fact]
+    public async Task Erase_LeavesNothingOfThePerson_WhereverItStops()
+    {
+        for (var call = 1; ; call++)
+        {
+            var world = await TriggerWorld.CreateAsync();
+            await world.PutAsync("a", """{"event":"A"}""");
+            await world.PutAsync("b", """{"event":"A"}""");
+            await world.TrackAsync("ann", "A");
+            await world.TrackAsync("ben", "A");
+            await world.DecideAsync();
+            var (first, hit) = (world.Store.Calls, false);
+            world.Store.Before = seen =>
+            {
+                if (hit || seen.Number != first + call)
+                    return Task.CompletedTask;
+                hit = true;
+                throw new Storage.SimulatedCrashException(seen);
+            };
+            var log = new TriggerLog(world.Store);
+            if (hit = await Record.ExceptionAsync(() => log.EraseAsync(world.IdOf("ann"), CancellationToken.None)) is not null)
+                await log.EraseAsync(world.IdOf("ann"), CancellationToken.None);
+            world.Store.Before = null;
+            Assert.DoesNotContain(world.Store.Snapshot(), r => r.Table == TableName.Triggers && r.Key.Contains(world.IdOf("ann").Value, StringComparison.Ordinal));
+            Assert.Equal(["a sent", "b sent"], (await world.OfAsync("ben")).Order(StringComparer.Ordinal));
+            if (!hit)
+                return;
+        }
+    }
+
+    [Fact]
     public async Task Purge_RemovesWhatIsOld_AndAllOfADeletedTrigger()
     {
         var world = await TriggerWorld.CreateAsync();
