@@ -53,6 +53,7 @@ public static class CdpApplication
         services.AddSingleton<DefinitionStore>().AddSingleton<DefinitionsRegistry>().AddSingleton<SegmentUpdater>();
         services.AddSingleton<BackfillProgress>().AddSingleton<SegmentBackfill>().AddSingleton<SegmentScheduler>().AddSingleton<SegmentProcessor>();
         services.AddSingleton<ProfileSegmentsReader>().AddSingleton<SegmentMembers>().AddSingleton<SegmentPreview>().AddSingleton<SegmentExplanations>();
+        services.AddSingleton(PreviewLimits.Default).AddSingleton<PreviewJobs>().AddSingleton<SegmentOverlap>();
 
         services.AddSingleton<ExportStore>().AddSingleton<IExportMembers, StoredMembers>().AddSingleton<SegmentExporter>();
         services.AddSingleton(provider => ExportLimits.Default with { RowsPerPart = provider.GetRequiredService<CdpOptions>().ExportRowsPerPart });

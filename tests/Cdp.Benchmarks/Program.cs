@@ -12,6 +12,7 @@ var benchmarks = new Dictionary<string, Func<Task>>(StringComparer.Ordinal)
     ["segments"] = SegmentsBenchmark.RunAsync,
     ["segments-live"] = SegmentsLiveBenchmark.RunAsync,
     ["realtime"] = RealtimeBenchmark.RunAsync,
+    ["backfill"] = BackfillBenchmark.RunAsync,
     ["catalog"] = CatalogBenchmark.RunAsync,
 };
 

@@ -9,7 +9,7 @@ namespace CdpFunctions.Functions;
 /// <summary>Segments that change without an event: because time passes, or because definitions are new. And what is due by their export schedules.</summary>
 public sealed class RecomputeSegments(SegmentScheduler scheduler, SegmentProcessor processor, ExportScheduler exports, FailureLog failures)
 {
-    // Every minute: an absence is given a minute of grace anyway. One row is read while nothing is defined; afterwards 256 small queries, about half a dollar a
+    // Every minute: an absence is given a minute of grace anyway. Two small reads while nothing is defined; afterwards 256 small queries, about half a dollar a
     // month. Work itself goes through the queue, so that a minute in which nothing is due costs nothing more.
     // Exports share the timer, because every execution is billed for a second at least, whatever it does; neither keeps the other from being done.
     [Function(nameof(RecomputeSegments))]
@@ -20,6 +20,10 @@ public sealed class RecomputeSegments(SegmentScheduler scheduler, SegmentProcess
     public Task RunShard([QueueTrigger("segments")] QueueMessage message, CancellationToken cancellation) => processor.ProcessAsync(message.MessageText, cancellation);
 
     [Function("SegmentsPoison")]
-    public Task RunPoison([QueueTrigger("segments-poison")] QueueMessage message, CancellationToken cancellation) =>
-        failures.RecordMessageAsync(FailureReason.SegmentsFailed, message.MessageText, "Segments of a shard could not be brought up to date, every time it was tried.", cancellation);
+    public async Task RunPoison([QueueTrigger("segments-poison")] QueueMessage message, CancellationToken cancellation)
+    {
+        await processor.BuryAsync(message.MessageText, cancellation);
+        await failures.RecordMessageAsync(
+            FailureReason.SegmentsFailed, message.MessageText, "Segments of a shard could not be brought up to date, every time it was tried.", cancellation);
+    }
 }

@@ -77,9 +77,22 @@ public static class ApiOperations
         {
             Parameters = ["query.profile", "query.at"], Answers = [new(200, "Every condition with its value, its result and what matched.", "Explanation")],
         },
-        Api("POST", "/v1/segments/preview", Segments, Scope.ProfilesRead, "Who would be in a segment.", [.. OfBodies, SegmentInvalid]) with
+        Api("POST", "/v1/segments/preview", Segments, Scope.ProfilesRead, "Who would be in a segment.", [.. OfBodies, SegmentInvalid, RateLimited]) with
         {
-            Body = "PreviewInput", Answers = [new(200, "Exact, or of a sample where that was asked for or there are more than 20,000 profiles.", "Preview")],
+            Body = "PreviewInput",
+            Answers =
+            [
+                new(200, "Exact, or of a sample where that was asked for.", "Preview"),
+                new(202, "Exact, of more than 20,000 profiles: on its way.", "PreviewJob", null, "Location"),
+            ],
+        },
+        Api("GET", "/v1/segment-previews/{id}", Segments, Scope.ProfilesRead, "How far a preview has come, and its result; kept for a day.", [NotFound]) with
+        {
+            Answers = [new(200, "It.", "PreviewJob")],
+        },
+        Api("POST", "/v1/segments/overlap", Segments, Scope.ProfilesRead, "Whom segments have in common, and a condition that is not saved.", [.. OfBodies, SegmentInvalid]) with
+        {
+            Body = "OverlapInput", Answers = [new(200, "Exact; estimated where there are more than 20,000 profiles and a condition that is not saved.", "Overlap")],
         },
         .. Exports("/v1/segments/{id}/exports", "the members of a segment", "ExportInput", [NotFound]),
         .. Exports("/v1/exports", "all profiles", "ProfilesExportInput", []),

@@ -363,6 +363,70 @@ internal static class ApiSchemas
               }
             },
             "ExportList": { "type": "object", "required": ["data"], "properties": { "data": { "type": "array", "items": { "$ref": "#/components/schemas/Export" } }, "next": { "type": "string" } } },
+            "PreviewJob": {
+              "type": "object",
+              "required": ["id", "state", "requestedAt"],
+              "properties": {
+                "id": { "type": "string" },
+                "state": { "enum": ["queued", "running", "done", "failed"] },
+                "requestedAt": { "$ref": "#/components/schemas/Time" },
+                "progress": { "type": "object", "description": "Until it is done.", "required": ["done"], "properties": { "done": { "type": "integer" }, "total": { "type": "integer", "description": "Estimated." } } },
+                "mode": { "enum": ["exact"] },
+                "size": { "type": "integer" },
+                "scanned": { "type": "integer" },
+                "of": { "type": "integer" },
+                "examples": { "type": "array", "items": { "type": "object", "properties": { "profileId": { "$ref": "#/components/schemas/ProfileId" }, "identifiers": { "$ref": "#/components/schemas/ByType" } } } },
+                "evaluatedAt": { "$ref": "#/components/schemas/Time" },
+                "reason": { "type": "string", "description": "Why it failed." }
+              }
+            },
+            "OverlapInput": {
+              "type": "object",
+              "required": ["segments"],
+              "properties": {
+                "segments": { "type": "array", "minItems": 1, "maxItems": 5, "items": { "$ref": "#/components/schemas/DefinitionId" } },
+                "where": { "$ref": "#/components/schemas/Condition" }
+              }
+            },
+            "Overlap": {
+              "type": "object",
+              "required": ["mode", "segments", "intersection", "union", "pairs", "evaluatedAt"],
+              "properties": {
+                "mode": { "enum": ["exact", "sample"] },
+                "segments": {
+                  "type": "array",
+                  "items": {
+                    "type": "object",
+                    "required": ["id", "size", "only"],
+                    "properties": {
+                      "id": { "type": "string", "description": "'preview' for the condition that is not saved." },
+                      "state": { "enum": ["live", "backfilling"] },
+                      "size": { "type": "integer" },
+                      "only": { "type": "integer", "description": "Who is in none of the others." }
+                    }
+                  }
+                },
+                "intersection": { "type": "integer" },
+                "union": { "type": "integer" },
+                "jaccard": { "type": "number", "description": "The intersection's share of the union; absent where that is empty." },
+                "pairs": {
+                  "type": "array",
+                  "items": {
+                    "type": "object",
+                    "required": ["segments", "intersection", "union"],
+                    "properties": {
+                      "segments": { "type": "array", "items": { "type": "string" } },
+                      "intersection": { "type": "integer" },
+                      "union": { "type": "integer" },
+                      "jaccard": { "type": "number" }
+                    }
+                  }
+                },
+                "scanned": { "type": "integer" },
+                "of": { "type": "integer" },
+                "evaluatedAt": { "$ref": "#/components/schemas/Time" }
+              }
+            },
             "SegmentList": { "type": "object", "required": ["data"], "properties": { "data": { "type": "array", "items": { "$ref": "#/components/schemas/Segment" } }, "next": { "type": "string" } } },
             "SegmentTemplates": { "type": "object", "required": ["data"], "properties": { "data": { "type": "array", "items": { "$ref": "#/components/schemas/SegmentInput" } } } },
             "ComputedTraitInput": {

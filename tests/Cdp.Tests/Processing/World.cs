@@ -13,6 +13,7 @@ using Cdp.Profiles;
 using Cdp.Segments;
 using Cdp.Segments.Backfill;
 using Cdp.Segments.Definitions;
+using Cdp.Segments.Reading;
 using Cdp.Sources;
 using Cdp.Storage;
 using Cdp.Tests.Profiles;
@@ -84,8 +85,9 @@ public sealed class Worker(FakeStore store, TimeProvider time, Random random, st
             Outbox = new Outbox(store, store, time);
             Segments = new SegmentUpdater(store, profiles, definitions, Outbox, time);
             var progress = new BackfillProgress(store, time);
-            Scheduler = new SegmentScheduler(store, store, definitions, progress, time);
-            Shards = new SegmentProcessor(store, store, Segments, new SegmentBackfill(store, profiles, definitions, progress, Segments, Outbox, time), time);
+            var previews = new PreviewJobs(store, store, definitions, ids, time);
+            Scheduler = new SegmentScheduler(store, store, definitions, progress, previews, time);
+            Shards = new SegmentProcessor(store, store, Segments, new SegmentBackfill(store, profiles, definitions, progress, Segments, Outbox, time), previews, time);
             Catalog = new CatalogRecorder(store, time);
             Collector = new Collector(
                 sources, new SourceRateLimiter(time), new EventQueueWriter(store, store, ids), rules, new ViolationRecorder(store), time, ids);
