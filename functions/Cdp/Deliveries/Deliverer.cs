@@ -247,6 +247,13 @@ public sealed class Deliverer(
                         Add();
                         throw;
                     }
+#pragma warning disable CA1031 // Whatever a type throws: a delivery that is tried again, and is visible, is better than a message that is poisoned.
+                    catch (Exception failed) when (failed is not OperationCanceledException)
+#pragma warning restore CA1031
+                    {
+                        // Its kind alone: the message may repeat what was sent.
+                        last = new SendResult(SendStatus.Retry, new Exchange("", "", 0, Error: $"It could not be sent: {failed.GetType().Name}."));
+                    }
 
                     Add();
                     return last;

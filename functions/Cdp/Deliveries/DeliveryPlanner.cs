@@ -29,7 +29,7 @@ public sealed record DeliveryRequest(string DestinationId, string Key, ProfileId
 /// </para>
 /// <para>Two workers with the same change: one inserts, both send a message; the delivery is claimed by one.</para>
 /// </remarks>
-public sealed class DeliveryPlanner(DestinationRegistry destinations, DeliveryStore deliveries, DeliveryViews views, IMessageQueue queue, IConsents consents)
+public sealed class DeliveryPlanner(DestinationRegistry destinations, DestinationTypes types, DeliveryStore deliveries, DeliveryViews views, IMessageQueue queue, IConsents consents)
 {
     public const string NoConsent = "consent:";
 
@@ -42,6 +42,9 @@ public sealed class DeliveryPlanner(DestinationRegistry destinations, DeliverySt
         Event? e = null;
         foreach (var ready in set.Enabled)
         {
+            // What is imported is past: nobody is to be greeted for it. Who mirrors persons needs it all the same.
+            if (change is { Historical: true, Kind: not ChangeKind.Profile } && types.Find(ready.Destination.Type)?.IsState != true)
+                continue;
             foreach (var subscription in ready.Subscriptions)
             {
                 if (subscription.IsBroken || subscription.Excepts(change.SourceId) || !Matches(subscription, change))

@@ -19,7 +19,7 @@ public enum TemplateKind
 
 /// <summary>
 /// Handlebars templates of people who may define destinations, filled with data of persons. There are the built-in blocks and the helpers <c>json</c>,
-/// <c>default</c>, <c>upper</c>, <c>lower</c>, <c>eq</c>; no files, no partials, no members of .NET objects.
+/// <c>default</c>, <c>upper</c>, <c>lower</c>, <c>eq</c>; no files, no partials, no methods of .NET objects.
 /// </summary>
 public sealed class Template
 {
@@ -47,7 +47,7 @@ public sealed class Template
             return null;
         try
         {
-            using var reader = new StringReader(source);
+            using var reader = new StringReader(kind == TemplateKind.Json ? Parted(source) : source);
             return new Template((kind == TemplateKind.Json ? Json : Text).Compile(reader));
         }
         catch (HandlebarsException malformed)
@@ -72,6 +72,30 @@ public sealed class Template
         }
 
         return writer.ToString();
+    }
+
+    /// <summary>
+    /// The brace that ends an object right behind an expression, as in <c>{"a":{{json b}}}</c>, would be read as the third one of a raw expression: a space goes between.
+    /// </summary>
+    private static string Parted(string source)
+    {
+        var text = new StringBuilder(source.Length + 16);
+        for (var i = 0; i < source.Length;)
+        {
+            var open = source.IndexOf("{{", i, StringComparison.Ordinal);
+            var close = open < 0 ? -1 : source.IndexOf("}}", open, StringComparison.Ordinal);
+            if (close < 0)
+                return text.Append(source, i, source.Length - i).ToString();
+            // Of "{{{a" the expression is the inner two or all three; what closes it tells.
+            var isRaw = source.AsSpan(open).StartsWith("{{{");
+            var end = isRaw && source.AsSpan(close).StartsWith("}}}") ? close + 3 : close + 2;
+            text.Append(source, i, end - i);
+            if (!isRaw && end < source.Length && source[end] == '}')
+                text.Append(' ');
+            i = end;
+        }
+
+        return text.ToString();
     }
 
     private static IHandlebars Create(ITextEncoder encoder)

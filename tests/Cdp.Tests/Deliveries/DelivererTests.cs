@@ -131,6 +131,30 @@ public sealed class DelivererTests
         Assert.Equal(4, world.Deliveries().Count(d => d.State == DeliveryState.Delivered));
     }
 
+    [Theory]
+    [InlineData(false, 0)]
+    [InlineData(true, 1)]
+    public async Task Import_IsNotTold_ButToWhoMirrorsPersons(bool isState, int told)
+    {
+        var world = await DeliveryWorld.CreateAsync(1, isState, new Subscription(SubscriptionOn.Event));
+        await world.World.Worker.CollectAsync("""{"batch":[{"type":"track","event":"A","messageId":"t1","userId":"ann"}]}""", historical: true);
+        await world.World.DrainAsync();
+        await world.DrainAsync();
+        Assert.Equal(told, world.Deliveries().Count);
+    }
+
+    [Fact]
+    public async Task Type_ThatThrows_IsTriedAgain_AndSaysSo()
+    {
+        var world = await DeliveryWorld.CreateAsync();
+        var calls = 0;
+        world.Type.Answer = _ => ++calls == 1 ? throw new InvalidOperationException("secret") : ScriptedDestination.Result(SendStatus.Delivered, 200);
+        await world.World.SettleAsync("""{"type":"track","event":"A","messageId":"t1","userId":"ann"}""");
+        await world.DrainAsync();
+        var delivery = Assert.Single(world.Deliveries());
+        Assert.Equal((DeliveryState.Delivered, "It could not be sent: InvalidOperationException."), (delivery.State, delivery.Attempts[0].Error));
+    }
+
     [Fact]
     public async Task Profile_ThatIsGone_IsNotSpokenOf()
     {

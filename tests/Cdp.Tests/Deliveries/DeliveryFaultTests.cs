@@ -83,7 +83,18 @@ public sealed class DeliveryFaultTests(ITestOutputHelper output)
 
         world.Store.Before = call => OnAsync(call, isAfter: false);
         world.Store.After = call => OnAsync(call, isAfter: true);
-        world.Type.Hook = isAfter => OnAsync(new StoreCall(0, StoreOperation.SendMessage, "the destination", "", []), isAfter).GetAwaiter().GetResult();
+        world.Type.Hook = isAfter =>
+        {
+            try
+            {
+                OnAsync(new StoreCall(0, StoreOperation.SendMessage, "the destination", "", []), isAfter).GetAwaiter().GetResult();
+            }
+            catch (SimulatedCrashException)
+            {
+                world.Worker.Death.Cancel();
+                throw new OperationCanceledException(world.Worker.Death.Token);
+            }
+        };
         await world.DrainAsync();
         world.Store.Before = world.Store.After = null;
 

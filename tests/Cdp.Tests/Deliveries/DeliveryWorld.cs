@@ -108,7 +108,7 @@ internal sealed class DeliveryWorld
                 await Worker.ProcessAsync(message.Body);
                 Store.Delete(message);
             }
-            catch (SimulatedCrashException)
+            catch (Exception crash) when (crash is SimulatedCrashException or OperationCanceledException)
             {
                 ReplaceWorker();
                 Store.Release(message);
@@ -137,13 +137,14 @@ internal sealed class DeliveryWorker
         Deliveries = new DeliveryStore(store);
         var views = new DeliveryViews(
             store, new ProfileReader(store, new IdentityIndex(store, time), profiles, rules), new ProfileSegmentsReader(store, DefinitionsRegistry.None, time), rules);
-        Planner = new DeliveryPlanner(Registry, Deliveries, views, store, new TraitConsents());
+        var types = new DestinationTypes([type]);
+        Planner = new DeliveryPlanner(Registry, types, Deliveries, views, store, new TraitConsents());
         Redriver = new DeliveryRedriver(Deliveries, store, new IdGenerator(time, random.NextBytes), time);
         Purge = new DeliveryPurge(destinations, Deliveries, policy, time);
         var triggers = new TriggerRegistry(new TriggerStore(store, new DefinitionStore(store, time), destinations, time), time);
         processor = new DeliveryProcessor(
             Planner, new TriggerPlanner(triggers, new TriggerLog(store), Registry, Planner, views, new TraitConsents(), store, store, time),
-            new Deliverer(Registry, destinations, new DestinationTypes([type]), new SecretVault(store, new NoSecrets(), time), Deliveries, views, Planner, store, policy, time), Redriver);
+            new Deliverer(Registry, destinations, types, new SecretVault(store, new NoSecrets(), time), Deliveries, views, Planner, store, policy, time), Redriver);
     }
 
     public DestinationRegistry Registry { get; }
@@ -156,7 +157,10 @@ internal sealed class DeliveryWorker
 
     public DeliveryPurge Purge { get; }
 
-    public Task ProcessAsync(string body) => processor.ProcessAsync(body, CancellationToken.None);
+    /// <summary>Ends the process while it waits for a destination.</summary>
+    public CancellationTokenSource Death { get; } = new();
+
+    public Task ProcessAsync(string body) => processor.ProcessAsync(body, Death.Token);
 
     private sealed class NoSecrets : ISecretSettings
     {

@@ -65,10 +65,9 @@ public sealed class MappingTests
         Assert.Equal(JsonSerializer.Serialize(JsonDocument.Parse(expected)), JsonSerializer.Serialize(JsonDocument.Parse(rendered)));
     }
 
-    [Theory]
-    [InlineData("{{lookup profile 'GetType'}}{{profile.GetType}}{{profile.Count}}{{profile.Keys}}", "")]
-    [InlineData("{{profile.traits.firstName.Length}}", "")]
-    public void Template_SeesDataAlone(string template, string expected) => Assert.Equal(expected, Template.Parse(template, TemplateKind.Text, out _)!.Render(View));
+    [Fact]
+    public void Template_SeesDataAlone() =>
+        Assert.Equal("", Template.Parse("{{lookup profile 'GetType'}}{{profile.GetType}}{{profile.Count}}{{profile.Keys}}", TemplateKind.Text, out _)!.Render(View));
 
     [Fact]
     public void Template_ThatGivesTooMuch_IsStopped()

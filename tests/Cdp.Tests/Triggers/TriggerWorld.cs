@@ -32,7 +32,7 @@ internal sealed class Decider
         var registry = new DestinationRegistry(destinations, time, triggers);
         var consents = new TraitConsents();
         planner = new TriggerPlanner(
-            new TriggerRegistry(triggers, time), new TriggerLog(store), registry, new DeliveryPlanner(registry, new DeliveryStore(store), views, store, consents), views, consents,
+            new TriggerRegistry(triggers, time), new TriggerLog(store), registry, new DeliveryPlanner(registry, new DestinationTypes([]), new DeliveryStore(store), views, store, consents), views, consents,
             store, store, time);
     }
 

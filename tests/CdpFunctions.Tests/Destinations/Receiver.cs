@@ -29,10 +29,15 @@ public sealed class Receiver : IAsyncDisposable
 
     public Uri Address => new($"http://127.0.0.1:{Port}/");
 
-    /// <summary>Answers a request whose body was read; may be replaced at any time. What it sets as <c>Items["lost"]</c> was not taken.</summary>
+    /// <summary>Answers a request whose body was read; may be replaced at any time. What sets <c>Items["taken"]</c> has taken it, whatever it answers.</summary>
     public Func<HttpContext, string, Task> Answer { get; set; }
 
-    /// <summary>In the order of their arrival.</summary>
+    private int arrived;
+
+    /// <summary>Requests so far, those that are not answered yet included.</summary>
+    public int Arrived => Volatile.Read(ref arrived);
+
+    /// <summary>In the order in which they were done with.</summary>
     public IReadOnlyList<Received> All => [.. received];
 
     /// <summary>Those that were answered with success.</summary>
@@ -73,6 +78,7 @@ public sealed class Receiver : IAsyncDisposable
 
     private async Task TakeAsync(HttpContext context)
     {
+        Interlocked.Increment(ref arrived);
         using var reader = new StreamReader(context.Request.Body);
         var body = await reader.ReadToEndAsync();
         var at = Stopwatch.GetTimestamp();
@@ -80,7 +86,7 @@ public sealed class Receiver : IAsyncDisposable
         try
         {
             await Answer(context, body);
-            answered = !context.RequestAborted.IsCancellationRequested && context.Response.StatusCode is >= 200 and < 300;
+            answered = context.Items.ContainsKey("taken") || (!context.RequestAborted.IsCancellationRequested && context.Response.StatusCode is >= 200 and < 300);
         }
         finally
         {
