@@ -58,7 +58,7 @@ public sealed class TriggerStore(IRowStore rows, DefinitionStore definitions, De
                 written = isThere ? trigger with { CreatedAt = present!.Value.Trigger.CreatedAt } : trigger;
                 var data = JsonSerializer.SerializeToUtf8Bytes(written, TriggerJson.Default.Trigger);
                 var key = TriggerPrefix + trigger.Id;
-                return (present is { } found ? RowWrite.Replace(key, data, found.Version) : RowWrite.Insert(key, data), trigger.On.Kind == TriggerKind.Sequence ? Where(trigger.On) : null);
+                return (present is { } found ? RowWrite.Replace(key, data, found.Version) : RowWrite.Insert(key, data), trigger.On.Kind == TriggerKind.Sequence ? Where(trigger.On) : null, trigger.On.SegmentId is not null);
             },
             cancellation);
         return (written, version!, created);
@@ -78,7 +78,7 @@ public sealed class TriggerStore(IRowStore rows, DefinitionStore definitions, De
                 if (present is not { Trigger.DeletedAt: null } found)
                     return null;
                 var note = found.Trigger with { DeletedAt = Instant.Now(time), Enabled = false };
-                return (RowWrite.Replace(TriggerPrefix + id, JsonSerializer.SerializeToUtf8Bytes(note, TriggerJson.Default.Trigger), found.Version), null);
+                return (RowWrite.Replace(TriggerPrefix + id, JsonSerializer.SerializeToUtf8Bytes(note, TriggerJson.Default.Trigger), found.Version), null, false);
             },
             cancellation);
     }
@@ -134,6 +134,19 @@ public sealed class TriggerStore(IRowStore rows, DefinitionStore definitions, De
         }
 
         throw new ConflictException($"The channel {id} was changed by others {MostTries} times in a row.");
+    }
+
+    /// <summary>The triggers that are set off by a segment: it cannot be deleted.</summary>
+    internal static async Task<IReadOnlyList<string>> UsersOfAsync(IRowStore rows, string segment, CancellationToken cancellation)
+    {
+        var users = new List<string>();
+        await foreach (var row in rows.RangeAsync(TableName.Config, DefinitionStore.Partition, TriggerPrefix, TriggerPrefix + "~", PageSize, cancellation))
+        {
+            if (ReadTrigger(row) is { DeletedAt: null } trigger && trigger.On.SegmentId == segment)
+                users.Add($"the trigger {trigger.Id}");
+        }
+
+        return users;
     }
 
     /// <summary>The sequence as a condition of a segment: one that does not say when it is over is over a day later, so that it can come about again.</summary>

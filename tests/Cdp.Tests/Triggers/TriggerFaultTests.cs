@@ -1,6 +1,7 @@
 using Cdp.Storage;
 using Cdp.Tests.Issues;
 using Cdp.Tests.Processing;
+using Cdp.Tests.Segments;
 using Cdp.Tests.Storage;
 using Xunit.Abstractions;
 
@@ -56,6 +57,76 @@ public sealed class TriggerFaultTests(ITestOutputHelper output)
         }
 
         Assert.Fail("A decision takes more calls than were tried.");
+    }
+
+    /// <summary>Many workers, each message to two of them, everything at once.</summary>
+    [Fact]
+    public async Task ManyWorkersAtOnce_DecideEachChangeOnce_AndSendAsManyAsTheCap()
+    {
+        var world = await TriggerWorld.CreateAsync();
+        await world.PutChannelAsync("email", """ "caps":[{"count":3,"per":"7d"}] """);
+        await world.PutAsync("a", """{"event":"A"}""", "\"channel\":\"email\"");
+        await world.PutAsync("b", """{"event":"A"}""", "\"channel\":\"email\"");
+        for (var i = 0; i < 8; i++)
+            await world.TrackAsync("ann", "A");
+        var bodies = new List<string>();
+        while (world.Store.Receive(QueueName.Deliveries) is { } message)
+            bodies.Add(message.Body);
+        world.Store.Before = async _ => await Task.Yield();
+        await Task.WhenAll(bodies.Concat(bodies).Select(body => Task.Run(async () =>
+        {
+            for (var isDone = false; !isDone;)
+            {
+                try
+                {
+                    await world.NewDecider().ProcessAsync(body);
+                    isDone = true;
+                }
+                catch (ConflictException)
+                {
+                    // It comes again.
+                }
+            }
+        })));
+        world.Store.Before = null;
+        Assert.Equal(16, world.Decisions().Count);
+        Assert.Equal(3, world.Decisions().Count(d => d.IsSent));
+        await world.CheckAsync();
+    }
+
+    /// <summary>A segment and a trigger that uses it: never the one without the other, whoever is quicker.</summary>
+    [Fact]
+    public async Task SegmentDeleted_BetweenAnyTwoCallsOfATriggersPut_OneOfTheTwoIsRefused()
+    {
+        for (var pause = 1; pause <= 40; pause++)
+        {
+            var world = await TriggerWorld.CreateAsync();
+            await world.World.DefineAsync("gold", """{"trait":"plan","eq":"gold"}""");
+            var start = world.Store.Calls;
+            var (paused, kept, taken) = (false, false, true);
+            world.Store.Before = async call =>
+            {
+                if (paused || call.Number != start + pause)
+                    return;
+                paused = true;
+                kept = await Record.ExceptionAsync(() => world.World.RemoveAsync("gold")) is Problems.ProblemException;
+            };
+            taken = await Record.ExceptionAsync(() => world.PutAsync("in", """{"segment":"gold"}""")) is null;
+            world.Store.Before = null;
+            if (!paused)
+            {
+                Assert.True(taken);
+                var refused = await Assert.ThrowsAsync<Problems.ProblemException>(() => world.World.RemoveAsync("gold"));
+                Assert.Contains("the trigger in", refused.Message, StringComparison.Ordinal);
+                await world.Triggers.DeleteAsync("in", _ => { }, CancellationToken.None);
+                await world.World.RemoveAsync("gold");
+                return;
+            }
+
+            Assert.Equal(kept, taken);
+        }
+
+        Assert.Fail("A put takes more calls than were tried.");
     }
 
     /// <summary>A worker decides about one side; before any of its calls the merge is done, and the other side's change is decided; then the worker goes on.</summary>

@@ -346,10 +346,11 @@ public sealed class TriggerPlannerTests
                 throw new Storage.SimulatedCrashException(seen);
             };
             var log = new TriggerLog(world.Store);
-            if (hit = await Record.ExceptionAsync(() => log.EraseAsync(world.IdOf("ann"), CancellationToken.None)) is not null)
-                await log.EraseAsync(world.IdOf("ann"), CancellationToken.None);
+            var ann = world.IdOf("ann");
+            if (await Record.ExceptionAsync(() => log.EraseAsync(ann, CancellationToken.None)) is not null)
+                await log.EraseAsync(ann, CancellationToken.None);
             world.Store.Before = null;
-            Assert.DoesNotContain(world.Store.Snapshot(), r => r.Table == TableName.Triggers && r.Key.Contains(world.IdOf("ann").Value, StringComparison.Ordinal));
+            Assert.DoesNotContain(world.Store.Snapshot(), r => r.Table == TableName.Triggers && r.Key.Contains(ann.Value, StringComparison.Ordinal));
             Assert.Equal(["a sent", "b sent"], (await world.OfAsync("ben")).Order(StringComparer.Ordinal));
             if (!hit)
                 return;

@@ -4,6 +4,7 @@ using Cdp.Events;
 using Cdp.Problems;
 using Cdp.Segments.Language;
 using Cdp.Storage;
+using Cdp.Triggers;
 
 namespace Cdp.Segments.Definitions;
 
@@ -79,7 +80,7 @@ public sealed class DefinitionStore(IRowStore rows, TimeProvider time)
         DeleteAsync(
             SegmentPrefix + id,
             set => set.ById.GetValueOrDefault(id)?.Head,
-            set => set.SegmentDefinitions.Where(s => SegmentReferences.Of(s.Where).Contains(id)),
+            async set => [.. Users(set, s => SegmentReferences.Of(s.Where).Contains(id)), .. await TriggerStore.UsersOfAsync(rows, id, cancellation)],
             condition, cancellation);
 
     /// <summary>Also done where there is none.</summary>
@@ -88,7 +89,7 @@ public sealed class DefinitionStore(IRowStore rows, TimeProvider time)
         DeleteAsync(
             TraitPrefix + id,
             set => set.ComputedTraits.FirstOrDefault(t => t.Id == id)?.Head,
-            set => set.SegmentDefinitions.Where(s => SegmentReferences.NamesTrait(s.Where, id)),
+            set => Task.FromResult(Users(set, s => SegmentReferences.NamesTrait(s.Where, id))),
             condition, cancellation);
 
     /// <summary>
@@ -97,16 +98,17 @@ public sealed class DefinitionStore(IRowStore rows, TimeProvider time)
     /// </summary>
     /// <param name="segmentId">See <see cref="DefinitionIds.OfTrigger"/>.</param>
     /// <param name="change">
-    /// Is shown the definitions; says what is to be written, and the condition of the segment, null for none. May be called again. Null where there is nothing to do.
+    /// Is shown the definitions; says what is to be written, the condition of the segment, null for none, and whether the row refers to other segments, which are then
+    /// there when it is written. May be called again. Null where there is nothing to do.
     /// </param>
     /// <returns>The new version of the row; null where it was deleted, or nothing was to do.</returns>
     internal async Task<string?> ChangeOwnedAsync(
-        string segmentId, Func<DefinitionSet, Task<(RowWrite Row, JsonElement? Where)?>> change, CancellationToken cancellation)
+        string segmentId, Func<DefinitionSet, Task<(RowWrite Row, JsonElement? Where, bool Refers)?>> change, CancellationToken cancellation)
     {
         for (var tries = 0; tries < MostTries; tries++)
         {
             var (set, epochRow) = await ReadAsync(cancellation);
-            if (await change(set) is not var (row, where))
+            if (await change(set) is not var (row, where, refers))
                 return null;
             var writes = new List<RowWrite> { row };
             var present = set.All.GetValueOrDefault(segmentId);
@@ -121,6 +123,11 @@ public sealed class DefinitionStore(IRowStore rows, TimeProvider time)
                 writes.Add(RowWrite.Delete(SegmentPrefix + segmentId, present.Head.RowVersion));
                 writes.Add(WriteEpoch(set.Epoch + 1, set.Epoch + 1, epochRow));
             }
+            else if (refers)
+            {
+                // A segment that is deleted meanwhile has counted the epoch: refused, and looked at again.
+                writes.Add(WriteEpoch(set.Epoch + 1, set.BackfillEpoch, epochRow));
+            }
 
             var result = await rows.CommitAsync(TableName.Config, Partition, writes, cancellation);
             if (result.Committed)
@@ -134,7 +141,7 @@ public sealed class DefinitionStore(IRowStore rows, TimeProvider time)
     private static readonly string[] Meaning = ["event", "where", "on", "within", "between", "compute", "of"];
 
     private async Task DeleteAsync(
-        string key, Func<DefinitionSet, DefinitionHead?> find, Func<DefinitionSet, IEnumerable<SegmentDefinition>> usedBy, Action<string?> condition, CancellationToken cancellation)
+        string key, Func<DefinitionSet, DefinitionHead?> find, Func<DefinitionSet, Task<List<string>>> usedBy, Action<string?> condition, CancellationToken cancellation)
     {
         for (var tries = 0; tries < MostTries; tries++)
         {
@@ -143,7 +150,7 @@ public sealed class DefinitionStore(IRowStore rows, TimeProvider time)
             condition(present?.RowVersion);
             if (present is null)
                 return;
-            var users = usedBy(set).Select(s => s.Id).ToList();
+            var users = await usedBy(set);
             if (users.Count > 0)
                 throw new ProblemException(ProblemType.SegmentInUse, $"It is used by {string.Join(", ", users)}. Change or delete these first.");
             var epoch = WriteEpoch(set.Epoch + 1, set.Epoch + 1, epochRow);
@@ -208,6 +215,8 @@ public sealed class DefinitionStore(IRowStore rows, TimeProvider time)
 
         throw Busy();
     }
+
+    private static List<string> Users(DefinitionSet set, Func<SegmentDefinition, bool> uses) => [.. set.SegmentDefinitions.Where(uses).Select(static s => s.Id)];
 
     private static void CheckReferences(SegmentDefinition definition, DefinitionSet set)
     {
