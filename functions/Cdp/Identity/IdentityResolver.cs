@@ -88,6 +88,8 @@ public sealed class IdentityResolver(
             if (await DetachSharedAsync(attempt, cancellation))
                 continue;
             var source = attempt.LeadsApart ? await sources.FindByIdAsync(e.SourceId, cancellation) : null;
+            if (Violation(attempt, source, withPending: true) is not null && (!anew || await HaveMergedAsync(attempt, cancellation)))
+                continue;
             // What is dropped leaves the rest as it was read.
             while (linking.Count > 1 && Violation(attempt, source, withPending: true) is { } rule)
                 await DropAsync(attempt, rule, cancellation);
@@ -357,6 +359,23 @@ public sealed class IdentityResolver(
         }
 
         return holders;
+    }
+
+    /// <summary>
+    /// Documents are read one after the other. One that was read before its merge and the winner after it look like two people who must not meet;
+    /// as caches do, which is why nothing is ever dropped for what they say.
+    /// </summary>
+    private async ValueTask<bool> HaveMergedAsync(Attempt attempt, CancellationToken cancellation)
+    {
+        if (attempt.Top is not { } top)
+            return false;
+        foreach (var holder in attempt.Others(top).Append(top))
+        {
+            if ((await profiles.FindAsync(holder.Id, fresh: true, cancellation))?.Decode().MergedInto is not null)
+                return true;
+        }
+
+        return false;
     }
 
     /// <summary>The rule that forbids what the event shows, with the identifiers it has left; null where none does.</summary>
