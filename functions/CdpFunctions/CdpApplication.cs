@@ -17,11 +17,11 @@ using Cdp.Interactions;
 using Cdp.Processing;
 using Cdp.Profiles;
 using Cdp.Reading;
+using Cdp.Secrets;
 using Cdp.Segments;
 using Cdp.Segments.Backfill;
 using Cdp.Segments.Definitions;
 using Cdp.Segments.Reading;
-using Cdp.Secrets;
 using Cdp.Sources;
 using Cdp.Stats;
 using Cdp.Storage;
@@ -69,7 +69,7 @@ public static class CdpApplication
 
         services.AddSingleton<SourceStore>().AddSingleton<SourceRegistry>().AddSingleton<SourceRateLimiter>();
         services.AddSingleton<EventQueueWriter>().AddSingleton<Collector>();
-        services.AddSingleton(new SecretSettings(name => configuration[name])).AddSingleton<WebhookReceiver>().AddSingleton<InteractionRecorder>();
+        services.AddSingleton(new Cdp.Secrets.SecretSettings(name => configuration[name])).AddSingleton<WebhookReceiver>().AddSingleton<InteractionRecorder>();
 
         services.AddSingleton<ProfileStore>().AddSingleton<IdentityIndex>().AddSingleton<IdentityResolver>().AddSingleton<ProfileMerger>();
         services.AddSingleton<QuarantineList>().AddSingleton<IdentifierSuspender>().AddSingleton<ProfileSplitter>().AddSingleton<Unmerges>();
@@ -94,7 +94,7 @@ public static class CdpApplication
 
     private static void AddDestinations(IServiceCollection services, IConfiguration configuration)
     {
-        services.AddSingleton<ISecretSettings>(provider => new SecretSettings(configuration, provider.GetRequiredService<CdpOptions>()));
+        services.AddSingleton<ISecretSettings>(provider => new CdpFunctions.Destinations.SecretSettings(configuration, provider.GetRequiredService<CdpOptions>()));
         services.AddSingleton<SecretVault>().AddSingleton<DestinationStore>().AddSingleton<DestinationRegistry>().AddSingleton<DestinationTypes>();
         services.AddSingleton(provider => new DestinationHttp(provider.GetRequiredService<CdpOptions>().AllowPrivateDestinations, provider.GetRequiredService<TimeProvider>()));
         services.AddSingleton<ITopicSender, ServiceBusTopics>();

@@ -100,9 +100,20 @@ public sealed class Deliverer(
             return;
         }
 
-        var batch = new Batch(await ClaimAsync(delivery, ready.Destination, now, cancellation));
-        if (batch.Claimed.Count > 0)
-            await SendAsync(batch, ready.Destination, line, cancellation);
+        var inHand = new List<string>();
+        Batch batch;
+        try
+        {
+            batch = new Batch(await ClaimAsync(delivery, ready.Destination, line, inHand, now, cancellation));
+            if (batch.Claimed.Count > 0)
+                await SendAsync(batch, ready.Destination, line, cancellation);
+        }
+        finally
+        {
+            foreach (var id in inHand)
+                line.InHand.TryRemove(id, out _);
+        }
+
         // It could not be claimed, or is not done: the message goes on.
         var own = batch.Results.Find(d => d.Id == delivery.Id);
         if (own is null or { IsPending: true })
@@ -113,7 +124,8 @@ public sealed class Deliverer(
     }
 
     /// <summary>This delivery, and where batches are sent others that are due.</summary>
-    private async Task<IReadOnlyList<Delivery>> ClaimAsync(Delivery delivery, Destination destination, Instant now, CancellationToken cancellation)
+    private async Task<IReadOnlyList<Delivery>> ClaimAsync(
+        Delivery delivery, Destination destination, Line line, List<string> inHand, Instant now, CancellationToken cancellation)
     {
         var due = new List<Delivery> { delivery };
         var most = destination.Limits.BatchSize;
@@ -122,9 +134,14 @@ public sealed class Deliverer(
             var ids = new List<string>();
             await foreach (var id in deliveries.PendingAsync(destination.Id, Math.Min(2 * most, 1000), cancellation))
             {
-                if (id != delivery.Id)
+                // Others of this process look at the same list: no two of them try for the same ones.
+                if (id != delivery.Id && line.InHand.TryAdd(id, 0))
+                {
                     ids.Add(id);
-                if (ids.Count == 2 * most)
+                    inHand.Add(id);
+                }
+
+                if (ids.Count == most)
                     break;
             }
 
@@ -435,6 +452,9 @@ public sealed class Deliverer(
         public DestinationLine Way { get; } = way;
 
         public DestinationHealth? Noted { get; set; }
+
+        /// <summary>Deliveries that a batch of this process is looking at or has claimed.</summary>
+        public ConcurrentDictionary<string, byte> InHand { get; } = new(StringComparer.Ordinal);
     }
 
     private sealed class Batch(IReadOnlyList<Delivery> claimed)

@@ -65,6 +65,7 @@ public sealed class DestinationLine : IDisposable
     {
         lock (gate)
         {
+            limiter.TryReplenish();
             // While the breaker is ajar one request decides. A token may be gone before it is taken: then the limiter refuses.
             if (openUntil is not null ? underWay > 0 : limiter.GetStatistics() is { CurrentAvailablePermits: 0 })
                 return false;
@@ -152,7 +153,7 @@ public sealed class DestinationLine : IDisposable
             UseJitter = true,
             Delay = policy.QuickRetryDelay,
         })
-        .AddRateLimiter(new RateLimiterStrategyOptions { RateLimiter = args => limiter.AcquireAsync(1, args.Context.CancellationToken) })
+        .AddRateLimiter(new RateLimiterStrategyOptions { RateLimiter = args => Take(args.Context.CancellationToken) })
         .AddCircuitBreaker(new CircuitBreakerStrategyOptions<SendResult>
         {
             ShouldHandle = static args => new ValueTask<bool>(args.Outcome.Result is { Status: SendStatus.Retry } || args.Outcome.Exception is TimeoutRejectedException),
@@ -176,6 +177,12 @@ public sealed class DestinationLine : IDisposable
         .AddTimeout(new TimeoutStrategyOptions { Timeout = policy.AttemptTimeout })
         .Build();
 
+    private ValueTask<RateLimitLease> Take(CancellationToken cancellation)
+    {
+        limiter.TryReplenish();
+        return limiter.AcquireAsync(1, cancellation);
+    }
+
     internal static TimeSpan Doubled(TimeSpan first, int times, TimeSpan most) =>
         TimeSpan.FromTicks((long)Math.Min(most.Ticks, first.Ticks * Math.Pow(2, Math.Min(times, 40))));
 
@@ -190,7 +197,8 @@ public sealed class DestinationLine : IDisposable
             TokensPerPeriod = tokens,
             ReplenishmentPeriod = period,
             QueueLimit = 0,
-            AutoReplenishment = true,
+            // Filled when it is asked: a timer would keep it for ever.
+            AutoReplenishment = false,
         });
     }
 }

@@ -54,6 +54,16 @@ public static class DestinationDocument
             inner!.RefuseOthers();
         }
 
+        if (present is not null && !SameAddress(present.Settings, settings))
+        {
+            // Or who may change a destination could have its secrets sent to a server of their own.
+            foreach (var (name, secret) in stay)
+            {
+                if (secret.Sealed is not null)
+                    fields.Refuse("secrets." + name, "to be given again: the address is another one");
+            }
+        }
+
         var mappingErrors = new List<ProblemError>();
         var subscriptions = new List<Subscription>();
         var index = 0;
@@ -137,6 +147,24 @@ public static class DestinationDocument
         foreach (var text in texts)
             json.WriteStringValue(text);
         json.WriteEndArray();
+    }
+
+    private static bool SameAddress(JsonElement before, JsonElement? now)
+    {
+        foreach (var name in (ReadOnlySpan<string>)["url", "baseUrl", "namespace"])
+        {
+            if (Origin(before, name) != Origin(now, name))
+                return false;
+        }
+
+        return true;
+
+        static string? Origin(JsonElement? settings, string name)
+        {
+            if (settings is not { ValueKind: JsonValueKind.Object } json || !json.TryGetProperty(name, out var value) || value.ValueKind != JsonValueKind.String)
+                return null;
+            return Uri.TryCreate(value.GetString(), UriKind.Absolute, out var uri) ? uri.GetLeftPart(UriPartial.Authority) : value.GetString();
+        }
     }
 
     private static (Dictionary<string, SecretInput> Given, Dictionary<string, StoredSecret> Stay) ReadSecrets(

@@ -49,7 +49,7 @@ public sealed class BadReceiverTests(ITestOutputHelper output)
         await app.PutDestinationAsync("bad", Hook(bad));
         for (var i = 0; i < Deliveries; i++)
             await app.TrackAsync($"m{i}", $"user-{i % 5}", "Ordered");
-        await TestApp.WaitUntilAsync(async () => (await app.DeliveriesAsync("bad", "&state=delivered")).Count >= Deliveries / 4);
+        await WaitAsync(async () => (await app.DeliveriesAsync("bad", "&state=delivered")).Count >= Deliveries / 4);
 
         // Gone for a while: the breaker opens, and everybody can see it.
         await bad.DownAsync();

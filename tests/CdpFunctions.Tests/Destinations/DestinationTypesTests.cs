@@ -166,6 +166,13 @@ public sealed class DestinationTypesTests : IAsyncLifetime
         Assert.Equal(("Bearer second", "***"), (To.All[^1].Headers["Authorization"], masked.GetProperty("request").GetProperty("headers").GetProperty("Authorization").GetString()));
         Assert.DoesNotContain("second", masked.GetRawText() + removed.GetRawText(), StringComparison.Ordinal);
 
+        // To another server they do not go along.
+        using (var moved = await SendAsync(HttpMethod.Put, "/v1/destinations/hook", """{"type":"webhook","settings":{"url":"http://127.0.0.1:1/in"}}"""))
+        {
+            var problem = JsonDocument.Parse(await moved.Content.ReadAsStringAsync()).RootElement;
+            Assert.Equal((HttpStatusCode.BadRequest, "secrets.bearerToken"), (moved.StatusCode, problem.GetProperty("errors")[0].GetProperty("path").GetString()));
+        }
+
         // Settings outside of Cdp:Secrets cannot be reached.
         foreach (var name in (string[])["AdminKey", "..:AdminKey", "Cdp:AdminKey"])
         {
