@@ -35,7 +35,9 @@ public static class CdpApplication
         services.AddSingleton(CdpOptions.Read(configuration));
 
         services.AddSingleton(_ => StorageClients.Create(configuration));
-        services.AddSingleton<IRowStore>(provider => new TableRowStore(provider.GetRequiredService<StorageClients>().Tables));
+        services.AddSingleton(provider => new TableRowStore(provider.GetRequiredService<StorageClients>().Tables));
+        services.AddSingleton(provider => new DueShards(provider.GetRequiredService<TableRowStore>(), provider.GetRequiredService<TimeProvider>()));
+        services.AddSingleton<IRowStore>(provider => new DueNotingRowStore(provider.GetRequiredService<TableRowStore>(), provider.GetRequiredService<DueShards>()));
         services.AddSingleton<IMessageQueue>(provider => new StorageMessageQueue(provider.GetRequiredService<StorageClients>().Queues));
         services.AddSingleton<IBlobStore>(provider => new StorageBlobStore(provider.GetRequiredService<StorageClients>().Blobs));
 
