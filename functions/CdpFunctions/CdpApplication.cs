@@ -6,6 +6,7 @@ using Cdp.Exports;
 using Cdp.Failures;
 using Cdp.Identity;
 using Cdp.Ids;
+using Cdp.Interactions;
 using Cdp.Processing;
 using Cdp.Profiles;
 using Cdp.Reading;
@@ -13,10 +14,12 @@ using Cdp.Segments;
 using Cdp.Segments.Backfill;
 using Cdp.Segments.Definitions;
 using Cdp.Segments.Reading;
+using Cdp.Secrets;
 using Cdp.Sources;
 using Cdp.Stats;
 using Cdp.Storage;
 using Cdp.TrackingPlans;
+using Cdp.Webhooks;
 using CdpFunctions.Http;
 using CdpFunctions.Storage;
 using Microsoft.Extensions.Configuration;
@@ -59,6 +62,7 @@ public static class CdpApplication
 
         services.AddSingleton<SourceStore>().AddSingleton<SourceRegistry>().AddSingleton<SourceRateLimiter>();
         services.AddSingleton<EventQueueWriter>().AddSingleton<Collector>();
+        services.AddSingleton(new SecretSettings(name => configuration[name])).AddSingleton<WebhookReceiver>().AddSingleton<InteractionRecorder>();
 
         services.AddSingleton<ProfileStore>().AddSingleton<IdentityIndex>().AddSingleton<IdentityResolver>().AddSingleton<ProfileMerger>();
         services.AddSingleton<QuarantineList>().AddSingleton<IdentifierSuspender>().AddSingleton<ProfileSplitter>().AddSingleton<Unmerges>();

@@ -37,6 +37,7 @@ internal static class ApiSchemas
             "query.limit": { "name": "limit", "in": "query", "schema": { "type": "integer", "minimum": 1, "maximum": 1000, "default": 50 } },
             "query.cursor": { "name": "cursor", "in": "query", "description": "'next' of the page before, with the same path and filters.", "schema": { "type": "string" } },
             "query.name": { "name": "name", "in": "query", "description": "Names of track calls, exactly.", "schema": { "type": "array", "items": { "type": "string" } } },
+            "query.kind": { "name": "kind", "in": "query", "schema": { "type": "array", "items": { "$ref": "#/components/schemas/InteractionKind" } } },
             "query.eventType": { "name": "type", "in": "query", "schema": { "type": "array", "items": { "$ref": "#/components/schemas/EventType" } } },
             "query.from": { "name": "from", "in": "query", "description": "Inclusive.", "schema": { "type": "string", "format": "date-time" } },
             "query.to": { "name": "to", "in": "query", "description": "Exclusive.", "schema": { "type": "string", "format": "date-time" } },
@@ -542,7 +543,7 @@ internal static class ApiSchemas
               "properties": {
                 "id": { "type": "string", "pattern": "^[a-z0-9][a-z0-9-]{0,62}$", "description": "That of the path." },
                 "name": { "type": "string", "maxLength": 200 },
-                "type": { "const": "http" },
+                "type": { "enum": ["http", "webhook"], "default": "http" },
                 "enabled": { "type": "boolean", "default": true },
                 "trust": { "enum": ["client", "server"], "default": "client", "description": "A client source never joins two profiles that each have a user id." },
                 "origins": { "type": ["array", "null"], "items": { "type": "string", "example": "https://shop.example" }, "description": "Pages that may send; any where none is listed." },
@@ -553,6 +554,109 @@ internal static class ApiSchemas
                 "fieldRules": {
                   "type": ["array", "null"],
                   "items": { "type": "object", "required": ["path", "action"], "properties": { "path": { "type": "string", "example": "context.ip" }, "action": { "const": "drop" } } }
+                },
+                "mapping": { "oneOf": [{ "$ref": "#/components/schemas/Mapping" }, { "type": "null" }] },
+                "signature": {
+                  "type": ["object", "null"],
+                  "description": "How webhooks of the source show that they are its; without it they need a write key.",
+                  "required": ["scheme"],
+                  "properties": {
+                    "scheme": { "enum": ["shopify", "stripe", "github", "hubspot", "bearer", "basic"] },
+                    "secret": { "$ref": "#/components/schemas/Secret" },
+                    "user": { "type": "string", "description": "The user name of basic; the secret is the password." },
+                    "toleranceSeconds": { "type": "integer", "minimum": 1, "maximum": 3600, "default": 300, "description": "How far a signed time may be from now; of stripe and hubspot." }
+                  }
+                }
+              }
+            },
+            "InteractionKind": { "enum": ["call", "email", "meeting", "note", "deal", "ticket"] },
+            "InteractionInput": {
+              "type": "object",
+              "required": ["kind", "person"],
+              "properties": {
+                "messageId": { "type": ["string", "null"], "maxLength": 100, "description": "Counts once. Without one a repetition is another interaction." },
+                "kind": { "enum": ["call", "email", "meeting", "note"] },
+                "person": { "type": "object", "required": ["type", "value"], "properties": { "type": { "type": "string", "example": "email" }, "value": { "type": "string" } } },
+                "direction": { "enum": ["inbound", "outbound", null] },
+                "outcome": { "type": ["string", "null"], "maxLength": 200 },
+                "subject": { "type": ["string", "null"], "maxLength": 1000 },
+                "text": { "type": ["string", "null"], "maxLength": 20000 },
+                "by": { "type": ["string", "null"], "maxLength": 200, "description": "Who of the company." },
+                "at": { "$ref": "#/components/schemas/SentTime" },
+                "durationSeconds": { "type": ["number", "null"], "minimum": 0, "maximum": 2592000 },
+                "properties": { "type": ["object", "null"] }
+              }
+            },
+            "Recorded": { "type": "object", "required": ["success", "sourceId", "messageId"], "properties": { "success": { "const": true }, "sourceId": { "type": "string" }, "messageId": { "type": "string" } } },
+            "Interactions": {
+              "type": "object",
+              "required": ["data"],
+              "properties": {
+                "data": {
+                  "type": "array",
+                  "items": {
+                    "type": "object",
+                    "required": ["kind", "at", "messageId", "sourceId"],
+                    "properties": {
+                      "kind": { "$ref": "#/components/schemas/InteractionKind" }, "event": { "type": "string" }, "at": { "$ref": "#/components/schemas/Time" },
+                      "messageId": { "type": "string" }, "sourceId": { "type": "string" },
+                      "direction": { "type": "string" }, "outcome": { "type": "string" }, "by": { "type": "string" }, "subject": { "type": "string" }, "text": { "type": "string" }, "stage": { "type": "string" },
+                      "properties": { "type": "object" }
+                    }
+                  }
+                },
+                "next": { "type": "string" }
+              }
+            },
+            "Secret": {
+              "description": "Sent: the text, or the name of a setting below Cdp__Secrets__. Answered: that it is set, and when it was. What was answered may be sent again and changes nothing.",
+              "oneOf": [
+                { "type": "string", "minLength": 1, "writeOnly": true },
+                { "type": "object", "properties": { "set": { "const": true }, "updatedAt": { "$ref": "#/components/schemas/Time" }, "setting": { "type": "string", "pattern": "^[A-Za-z][A-Za-z0-9_]{0,63}$" } } }
+              ]
+            },
+            "Mapping": {
+              "type": "object",
+              "description": "How payloads become events; /v1/mapping-schema has its JSON Schema.",
+              "properties": {
+                "preset": { "type": "string", "example": "shopify", "description": "One of /v1/mapping-presets." },
+                "without": { "type": "array", "items": { "type": "string" }, "description": "Events of the preset that are left out." },
+                "events": { "type": "array", "items": { "type": "object" } }
+              }
+            },
+            "MappingPreviewInput": {
+              "type": "object",
+              "required": ["payload"],
+              "properties": {
+                "payload": { "description": "What the sender would send." },
+                "headers": { "type": ["object", "null"], "additionalProperties": { "type": "string" } },
+                "mapping": { "$ref": "#/components/schemas/Mapping", "description": "To be tried before it is saved; the source's own by default." }
+              }
+            },
+            "MappingPreview": {
+              "type": "object",
+              "required": ["events", "rejected", "skipped"],
+              "properties": {
+                "events": { "type": "array", "items": { "type": "object", "required": ["index", "rule", "event"], "properties": { "index": { "type": "integer" }, "rule": { "type": "string" }, "event": { "type": "object", "description": "As it would be stored." } } } },
+                "rejected": { "type": "array", "items": { "type": "object", "required": ["index", "rule", "type", "detail"], "properties": { "index": { "type": "integer" }, "rule": { "type": "string" }, "messageId": { "type": "string" }, "type": { "type": "string" }, "detail": { "type": "string" } } } },
+                "skipped": { "type": "array", "items": { "type": "object", "required": ["rule", "reason"], "properties": { "rule": { "type": "string" }, "reason": { "type": "string" } } } }
+              }
+            },
+            "MappingPresetList": {
+              "type": "object",
+              "required": ["data"],
+              "properties": {
+                "data": {
+                  "type": "array",
+                  "items": {
+                    "type": "object",
+                    "required": ["preset", "title", "mapping"],
+                    "properties": {
+                      "preset": { "type": "string" }, "title": { "type": "string" }, "signature": { "type": "object" },
+                      "identifiers": { "type": "array", "items": { "type": "object" }, "description": "Identifier types that its events use, for PUT /v1/identity-rules." },
+                      "mapping": { "$ref": "#/components/schemas/Mapping" }
+                    }
+                  }
                 }
               }
             },
@@ -656,7 +760,7 @@ internal static class ApiSchemas
             "ApiKeyInput": {
               "type": "object",
               "required": ["name", "scopes"],
-              "properties": { "name": { "type": "string", "maxLength": 200 }, "scopes": { "type": "array", "minItems": 1, "items": { "enum": ["profiles:read", "stats:read", "admin"] } } }
+              "properties": { "name": { "type": "string", "maxLength": 200 }, "scopes": { "type": "array", "minItems": 1, "items": { "enum": ["profiles:read", "stats:read", "interactions:write", "admin"] } } }
             },
             "ApiKey": {
               "allOf": [{ "$ref": "#/components/schemas/ApiKeyInput" }],
