@@ -5,6 +5,7 @@ using Cdp.Collect;
 using Cdp.Failures;
 using Cdp.Identity;
 using Cdp.Ids;
+using Cdp.Imports;
 using Cdp.Processing;
 using Cdp.Profiles;
 using Cdp.Reading;
@@ -63,6 +64,8 @@ public static class CdpApplication
         });
         services.AddSingleton<Cursors>().AddSingleton<ProfileReader>().AddSingleton<TimelineReader>().AddSingleton<MessageStatusReader>();
         services.AddSingleton<FailureRedriver>();
+        services.AddSingleton<ImportStore>().AddSingleton<FileImporter>().AddSingleton<ImportProcessor>().AddSingleton<ImportPreview>();
+        services.AddSingleton(provider => new BlobLinks(provider.GetRequiredService<StorageClients>().Blobs, provider.GetRequiredService<TimeProvider>()));
         services.AddSingleton<StatsRecorder>().AddSingleton<StatsReader>().AddHostedService<StatsService>();
         services.AddSingleton<CatalogRecorder>().AddSingleton<ViolationRecorder>().AddSingleton<CatalogStore>().AddHostedService<CatalogService>();
         return services;

@@ -22,6 +22,8 @@ public enum QueueName
     SegmentsPoison,
     Deliveries,
     DeliveriesPoison,
+    Imports,
+    ImportsPoison,
 }
 
 /// <param name="Messages">Approximate count, invisible messages included.</param>

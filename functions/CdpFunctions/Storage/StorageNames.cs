@@ -26,6 +26,8 @@ public static class StorageNames
         QueueName.SegmentsPoison => "segments-poison",
         QueueName.Deliveries => "deliveries",
         QueueName.DeliveriesPoison => "deliveries-poison",
+        QueueName.Imports => "imports",
+        QueueName.ImportsPoison => "imports-poison",
         _ => throw new ArgumentOutOfRangeException(nameof(queue)),
     };
 
@@ -34,6 +36,7 @@ public static class StorageNames
         ContainerName.Raw => "raw",
         ContainerName.Overflow => "overflow",
         ContainerName.Exports => "exports",
+        ContainerName.Imports => "imports",
         _ => throw new ArgumentOutOfRangeException(nameof(container)),
     };
 }
