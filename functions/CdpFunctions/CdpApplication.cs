@@ -13,10 +13,12 @@ using Cdp.Segments;
 using Cdp.Segments.Backfill;
 using Cdp.Segments.Definitions;
 using Cdp.Segments.Reading;
+using Cdp.Secrets;
 using Cdp.Sources;
 using Cdp.Stats;
 using Cdp.Storage;
 using Cdp.TrackingPlans;
+using Cdp.Webhooks;
 using CdpFunctions.Http;
 using CdpFunctions.Storage;
 using Microsoft.Extensions.Configuration;
@@ -48,6 +50,7 @@ public static class CdpApplication
 
         services.AddSingleton<SourceStore>().AddSingleton<SourceRegistry>().AddSingleton<SourceRateLimiter>();
         services.AddSingleton<EventQueueWriter>().AddSingleton<Collector>();
+        services.AddSingleton(new SecretSettings(name => configuration[name])).AddSingleton<WebhookReceiver>();
 
         services.AddSingleton<ProfileStore>().AddSingleton<IdentityIndex>().AddSingleton<IdentityResolver>().AddSingleton<ProfileMerger>();
         services.AddSingleton<QuarantineList>().AddSingleton<IdentifierSuspender>().AddSingleton<ProfileSplitter>().AddSingleton<Unmerges>();

@@ -273,8 +273,8 @@ public sealed class FileImporter(
                 return;
             }
 
-            var text = record.Of(piece.Span);
-            if (text.IsEmpty || text.IndexOfAnyExcept(" \t"u8) < 0)
+            var text = piece[record.Start..record.End];
+            if (text.Span.IndexOfAnyExcept(" \t"u8) < 0)
                 return;
             Rows++;
             batch.Record = record;

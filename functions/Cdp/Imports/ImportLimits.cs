@@ -17,6 +17,9 @@ public sealed record ImportLimits
     /// <summary>Names in the path that a column's name is.</summary>
     public const int PathNames = 16;
 
+    /// <summary>Events that a mapping makes of one record; with those of the records before it they are one batch of the collector.</summary>
+    public const int RecordEvents = 1_000;
+
     /// <summary>Rows of a dry run.</summary>
     public const int PreviewRows = 100;
 

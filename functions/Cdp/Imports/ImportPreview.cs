@@ -64,7 +64,7 @@ public sealed class ImportPreview(SourceStore sources, Collector collector, IBlo
         if (record.Fault == RecordFault.TooLong)
             return new ImportPreviewRow(record.Line, [], [new Rejection(0, null, ProblemType.EventTooLarge, $"The record is longer than {limits.RecordBytes:N0} bytes.")]);
         using var batch = new ImportBatch { Record = record };
-        reader.Read(record.Of(piece.Span), batch);
+        reader.Read(piece[record.Start..record.End], batch);
         if (batch.Count == 0)
             return new ImportPreviewRow(record.Line, [], []);
         var (stored, rejected) = await collector.TryAsync(source, batch.Complete(), batch.Refused, cancellation, fromFile: true);

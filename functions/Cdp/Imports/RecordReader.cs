@@ -16,8 +16,18 @@ internal abstract class RecordReader : IDisposable
     /// <param name="refusal">Why no record of the file can be an event.</param>
     public static RecordReader? Create(ImportRequest request, IReadOnlyList<string> columns, out string refusal)
     {
-        var mapping = request.Mapping is { } text ? RecordMapping.Read(text) : null;
         refusal = "";
+        RecordMapping? mapping = null;
+        try
+        {
+            mapping = request.Mapping is { } text ? RecordMapping.Read(text) : null;
+        }
+        catch (ProblemException exception)
+        {
+            refusal = exception.Problem.Detail;
+            return null;
+        }
+
         if (request.Format != ImportFormats.Csv)
             return new JsonLineReader(mapping);
         if (mapping is not null)
@@ -26,9 +36,9 @@ internal abstract class RecordReader : IDisposable
     }
 
     /// <summary>Adds the events of a record, or what is wrong with it. Whatever is in the record, the others of the batch are not touched by it.</summary>
-    public void Read(ReadOnlySpan<byte> record, ImportBatch batch)
+    public void Read(ReadOnlyMemory<byte> record, ImportBatch batch)
     {
-        if (!Utf8.IsValid(record))
+        if (!Utf8.IsValid(record.Span))
             batch.Refuse(new Refused(ProblemType.InvalidField, "It is not UTF-8. Save the file in UTF-8.", ""));
         else if (ReadValid(record, batch) is { } refused)
             batch.Refuse(refused);
@@ -39,7 +49,7 @@ internal abstract class RecordReader : IDisposable
     }
 
     /// <summary>Adds its events and returns null, or adds none.</summary>
-    protected abstract Refused? ReadValid(ReadOnlySpan<byte> record, ImportBatch batch);
+    protected abstract Refused? ReadValid(ReadOnlyMemory<byte> record, ImportBatch batch);
 
     /// <summary>Null where the text is a JSON object and nothing else.</summary>
     protected static Refused? CheckObject(ReadOnlySpan<byte> text)
@@ -65,13 +75,13 @@ internal abstract class RecordReader : IDisposable
     /// <summary>Lines that are events as <c>/v1/batch</c> takes them, or what a mapping makes events of.</summary>
     private sealed class JsonLineReader(RecordMapping? mapping) : RecordReader
     {
-        protected override Refused? ReadValid(ReadOnlySpan<byte> record, ImportBatch batch)
+        protected override Refused? ReadValid(ReadOnlyMemory<byte> record, ImportBatch batch)
         {
-            if (CheckObject(record) is { } refused)
+            if (CheckObject(record.Span) is { } refused)
                 return refused;
             if (mapping is not null)
                 return mapping.Apply(record, batch);
-            batch.Add(record);
+            batch.Add(record.Span);
             return null;
         }
     }
@@ -83,18 +93,18 @@ internal abstract class RecordReader : IDisposable
         private readonly ByteBuilder text = new(4096);
         private readonly Utf8JsonWriter json = NewWriter();
 
-        protected sealed override Refused? ReadValid(ReadOnlySpan<byte> record, ImportBatch batch)
+        protected sealed override Refused? ReadValid(ReadOnlyMemory<byte> record, ImportBatch batch)
         {
-            if (!cells.TryRead(record, ImportLimits.Columns, out var fault))
+            if (!cells.TryRead(record.Span, ImportLimits.Columns, out var fault))
                 return new Refused(ProblemType.InvalidField, fault, "");
             if (cells.Count != width)
                 return new Refused(ProblemType.InvalidField, $"It has {cells.Count} cells, and the header has {width}.", "");
             text.Truncate(0);
             json.Reset(text);
-            if (Write(record, cells, json) is { } refused)
+            if (Write(record.Span, cells, json) is { } refused)
                 return refused;
             json.Flush();
-            return Add(text.Written, batch);
+            return Add(text.WrittenMemory, batch);
         }
 
         public override void Dispose()
@@ -108,16 +118,16 @@ internal abstract class RecordReader : IDisposable
 
         protected abstract Refused? Write(ReadOnlySpan<byte> row, CsvCells cells, Utf8JsonWriter json);
 
-        protected abstract Refused? Add(ReadOnlySpan<byte> json, ImportBatch batch);
+        protected abstract Refused? Add(ReadOnlyMemory<byte> json, ImportBatch batch);
     }
 
     private sealed class RowReader(char delimiter, int width, CsvColumns columns) : CsvReader(delimiter, width)
     {
         protected override Refused? Write(ReadOnlySpan<byte> row, CsvCells cells, Utf8JsonWriter json) => columns.Write(row, cells, json);
 
-        protected override Refused? Add(ReadOnlySpan<byte> json, ImportBatch batch)
+        protected override Refused? Add(ReadOnlyMemory<byte> json, ImportBatch batch)
         {
-            batch.Add(json);
+            batch.Add(json.Span);
             return null;
         }
     }
@@ -138,7 +148,7 @@ internal abstract class RecordReader : IDisposable
             return null;
         }
 
-        protected override Refused? Add(ReadOnlySpan<byte> json, ImportBatch batch) => mapping.Apply(json, batch);
+        protected override Refused? Add(ReadOnlyMemory<byte> json, ImportBatch batch) => mapping.Apply(json, batch);
     }
 
     // What it writes is put together from checked parts.

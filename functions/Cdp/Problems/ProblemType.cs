@@ -18,6 +18,7 @@ public sealed record ProblemType(string Code, int Status, string Title)
     public static readonly ProblemType InvalidKey = new("invalid-key", 400, "The key is malformed");
     public static readonly ProblemType UnknownWriteKey = new("unknown-write-key", 401, "The write key is unknown");
     public static readonly ProblemType InvalidApiKey = new("invalid-api-key", 401, "The API key is missing or unknown");
+    public static readonly ProblemType InvalidSignature = new("invalid-signature", 401, "The sender is not the one of the source");
     public static readonly ProblemType SourceDisabled = new("source-disabled", 403, "The source is disabled");
     public static readonly ProblemType OriginNotAllowed = new("origin-not-allowed", 403, "The source does not take events from this origin");
     public static readonly ProblemType ScopeMissing = new("scope-missing", 403, "The API key lacks a scope");
@@ -39,7 +40,7 @@ public sealed record ProblemType(string Code, int Status, string Title)
     public static readonly FrozenDictionary<string, ProblemType> All = new[]
     {
         NotJson, NotAnObject, NoIdentity, UnknownType, EmptyBatch, InvalidField, InvalidCursor, InvalidKey, UnknownWriteKey, InvalidApiKey,
-        SourceDisabled, OriginNotAllowed, ScopeMissing, NotFound, ProfileNotFound, MergeInProgress, SegmentInUse, SegmentCycle, ImportNotUploaded,
+        InvalidSignature, SourceDisabled, OriginNotAllowed, ScopeMissing, NotFound, ProfileNotFound, MergeInProgress, SegmentInUse, SegmentCycle, ImportNotUploaded,
         PreconditionFailed, EventTooLarge, RequestTooLarge, UnsupportedEncoding, SegmentInvalid, MappingInvalid, RateLimited, StorageUnavailable,
     }.ToFrozenDictionary(t => t.Code, StringComparer.Ordinal);
 

@@ -1,6 +1,7 @@
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using Cdp.TrackingPlans;
+using Cdp.Webhooks;
 
 namespace Cdp.Sources;
 
@@ -12,6 +13,8 @@ namespace Cdp.Sources;
 /// <param name="FieldRules">Members that collectors leave out of what they store, the server's own additions included. What is left out identifies nobody.</param>
 /// <param name="Trust">How much is believed of what its events say about who somebody is.</param>
 /// <param name="TrackingPlan">What it is expected to send; null where nothing is checked.</param>
+/// <param name="Mapping">How its webhooks become events; null where it sends none.</param>
+/// <param name="Signature">How its webhooks show where they come from; null: by a write key.</param>
 public sealed record Source(
     string Id,
     string Name,
@@ -22,7 +25,9 @@ public sealed record Source(
     RateLimit? RateLimit = null,
     IReadOnlyList<FieldRule>? FieldRules = null,
     SourceTrust Trust = SourceTrust.Client,
-    TrackingPlan? TrackingPlan = null);
+    TrackingPlan? TrackingPlan = null,
+    WebhookMapping? Mapping = null,
+    WebhookSignature? Signature = null);
 
 /// <summary>
 /// Who holds a source's write keys. One in a web page is public: whoever reads the page can send whatever they like under it, such as

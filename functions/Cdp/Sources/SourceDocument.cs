@@ -1,13 +1,18 @@
 using System.Text.Json;
 using Cdp.Events;
 using Cdp.Problems;
+using Cdp.Webhooks;
 
 namespace Cdp.Sources;
 
-/// <summary>A source on the wire. Its write keys are managed by calls of their own; what a PUT says of them is passed over.</summary>
+/// <summary>
+/// A source on the wire. Its write keys are managed by calls of their own; what a PUT says of them is passed over. The secret of its signature
+/// is taken and never given.
+/// </summary>
 public static class SourceDocument
 {
     private const string Http = "http";
+    private const string Webhook = "webhook";
     private const string Client = "client";
     private const string Server = "server";
     private const int LongestText = 200;
@@ -16,8 +21,9 @@ public static class SourceDocument
     private const double MostEventsPerSecond = 1_000_000;
 
     /// <param name="json">A JSON object.</param>
-    /// <exception cref="ProblemException">invalid-field, naming every field that cannot be taken.</exception>
-    public static Source Read(string id, JsonElement json, IReadOnlyList<WriteKey> writeKeys)
+    /// <param name="present">What is there now: its write keys, its tracking plan and the secret of its signature stay.</param>
+    /// <exception cref="ProblemException">invalid-field, naming every field that cannot be taken; mapping-invalid where all else is right.</exception>
+    public static Source Read(string id, JsonElement json, Source? present, DateTimeOffset now)
     {
         var fields = new JsonFields(json);
         fields.Ignore("writeKeys");
@@ -25,8 +31,8 @@ public static class SourceDocument
             fields.Refuse("id", "not the id of the path");
         var name = fields.Text("name", LongestText) ?? id;
         var type = fields.Text("type", LongestText) ?? Http;
-        if (type != Http)
-            fields.Refuse("type", $"none of {Http}");
+        if (type is not (Http or Webhook))
+            fields.Refuse("type", $"none of {Http}, {Webhook}");
         var enabled = fields.Flag("enabled") ?? true;
         var trust = fields.Text("trust", LongestText);
         if (trust is not null and not Client and not Server)
@@ -35,15 +41,15 @@ public static class SourceDocument
         var limit = Limit(fields);
         var rules = fields.Objects("fieldRules", MostRules)?.Select(Rule).ToList();
         // Nobody shall believe that they work.
-        foreach (var missing in (ReadOnlySpan<string>)["mapping", "requireConsent"])
-        {
-            if (fields.Any(missing) is not null)
-                fields.Refuse(missing, "not supported: it would have no effect; leave it out or send null");
-        }
-
+        if (fields.Any("requireConsent") is not null)
+            fields.Refuse("requireConsent", "not supported: it would have no effect; leave it out or send null");
+        var signature = WebhookSignature.Read(fields.Object("signature"), present?.Signature, now);
+        var mapping = fields.Any("mapping");
         fields.RefuseOthers();
         fields.ThrowIfInvalid();
-        return new Source(id, name, type, enabled, writeKeys, origins, limit, rules, trust == Server ? SourceTrust.Server : SourceTrust.Client);
+        return new Source(
+            id, name, type, enabled, present?.WriteKeys ?? [], origins, limit, rules, trust == Server ? SourceTrust.Server : SourceTrust.Client, present?.TrackingPlan,
+            mapping is { } given ? WebhookMapping.Read(given, "mapping") : null, signature);
     }
 
     public static void Write(Utf8JsonWriter json, Source source)
@@ -88,6 +94,13 @@ public static class SourceDocument
             json.WriteEndArray();
         }
 
+        if (source.Mapping is { } mapping)
+        {
+            json.WritePropertyName("mapping"u8);
+            json.WriteRawValue(mapping.Json);
+        }
+
+        source.Signature?.Write(json);
         json.WriteEndObject();
     }
 

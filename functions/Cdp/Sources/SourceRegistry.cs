@@ -40,6 +40,26 @@ public sealed class SourceRegistry(SourceStore store, TimeProvider time)
         async ValueTask<Source?> ReloadedAsync() => (await snapshots.CurrentAsync(cancellation)).FindById(id);
     }
 
+    /// <summary>The same, as it is stored at a time or later: for calls that a source or a secret makes right which is newer than the snapshot.</summary>
+    /// <param name="asked">A timestamp of the clock.</param>
+    public async ValueTask<Source?> FindByIdAsync(string id, long asked, CancellationToken cancellation) =>
+        (await snapshots.BegunAfterAsync(asked, cancellation)).FindById(id);
+
+    /// <summary>This process has just changed a source: whoever asks next reads them anew.</summary>
+    public void Expire() => snapshots.Expire();
+
+    /// <summary>Whether a source has a write key that is enabled. Compares with every key, to the end.</summary>
+    public static bool Has(Source source, string writeKey)
+    {
+        if (writeKey.Length > LongestKey)
+            return false;
+        var given = Encoding.UTF8.GetBytes(writeKey);
+        var has = false;
+        foreach (var key in source.WriteKeys)
+            has |= key.Enabled && CryptographicOperations.FixedTimeEquals(Encoding.UTF8.GetBytes(key.Key), given);
+        return has;
+    }
+
     private async Task<Source?> FindReloadedAsync(string writeKey, CancellationToken cancellation)
     {
         var asked = time.GetTimestamp();

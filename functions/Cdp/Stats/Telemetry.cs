@@ -14,6 +14,7 @@ public static class Telemetry
     private static readonly Counter<long> EventsReceived = Meter.CreateCounter<long>("cdp.events.received");
     private static readonly Counter<long> EventsAccepted = Meter.CreateCounter<long>("cdp.events.accepted");
     private static readonly Counter<long> EventsRejected = Meter.CreateCounter<long>("cdp.events.rejected");
+    private static readonly Counter<long> Webhooks = Meter.CreateCounter<long>("cdp.webhooks");
     private static readonly Counter<long> EventsCommitted = Meter.CreateCounter<long>("cdp.events.committed");
     private static readonly Counter<long> EventsDuplicate = Meter.CreateCounter<long>("cdp.events.duplicates");
     private static readonly Counter<long> EventsFailed = Meter.CreateCounter<long>("cdp.events.failed");
@@ -45,6 +46,15 @@ public static class Telemetry
     {
         if (EventsRejected.Enabled && events > 0)
             EventsRejected.Add(events, new("source", source), new KeyValuePair<string, object?>("reason", reason));
+    }
+
+    /// <summary>A webhook was answered.</summary>
+    /// <param name="source">Empty where the call does not show that it is this source's.</param>
+    /// <param name="outcome">mapped; unmapped: the mapping gives nothing for the payload; refused.</param>
+    public static void WebhookReceived(string source, string outcome)
+    {
+        if (Webhooks.Enabled)
+            Webhooks.Add(1, new("source", source), new KeyValuePair<string, object?>("outcome", outcome));
     }
 
     /// <summary>An event is on a timeline for the first time.</summary>

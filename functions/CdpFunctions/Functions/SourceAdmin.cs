@@ -3,6 +3,7 @@ using Cdp.Problems;
 using Cdp.Reading;
 using Cdp.Sources;
 using Cdp.TrackingPlans;
+using Cdp.Webhooks;
 using CdpFunctions.Http;
 using Microsoft.AspNetCore.Http;
 using Microsoft.Azure.Functions.Worker;
@@ -10,7 +11,8 @@ using Microsoft.Azure.Functions.Worker;
 namespace CdpFunctions.Functions;
 
 /// <summary>Sources and their write keys.</summary>
-public sealed class SourceAdmin(ApiAccess access, SourceStore sources, ViolationRecorder violations, Cursors cursors, TimeProvider time)
+public sealed class SourceAdmin(
+    ApiAccess access, SourceStore sources, SourceRegistry registry, ViolationRecorder violations, WebhookReceiver webhooks, Cursors cursors, TimeProvider time)
 {
     private static readonly string ListScope = Cursors.Scope("sources");
 
@@ -25,9 +27,10 @@ public sealed class SourceAdmin(ApiAccess access, SourceStore sources, Violation
                 (present, version) =>
                 {
                     Conditions.Check(request, version);
-                    return SourceDocument.Read(id, body, present?.WriteKeys ?? []) with { TrackingPlan = present?.TrackingPlan };
+                    return SourceDocument.Read(id, body, present, time.GetUtcNow());
                 },
                 request.HttpContext.RequestAborted);
+            registry.Expire();
             return Document(source, version, before is null ? StatusCodes.Status201Created : StatusCodes.Status200OK);
         });
 
@@ -58,6 +61,18 @@ public sealed class SourceAdmin(ApiAccess access, SourceStore sources, Violation
             if (SourceIds.IsValid(id))
                 await violations.ForgetAsync(id, request.HttpContext.RequestAborted);
             return Results.NoContent();
+        });
+
+    /// <summary>What a payload would become by the source's mapping, or by one that is tried before it is saved.</summary>
+    [Function("PreviewSource")]
+    public Task<IResult> Preview([HttpTrigger(AuthorizationLevel.Anonymous, "post", Route = "v1/sources/{id}/preview")] HttpRequest request, string id) =>
+        access.To(request, Scope.Admin, async () =>
+        {
+            var (source, _) = await sources.GetAsync(id, request.HttpContext.RequestAborted) ?? throw NotFound();
+            var body = await JsonBody.ReadObjectAsync(request, WebhookLimits.PayloadBytes + WebhookLimits.MappingBytes);
+            var given = PreviewInput.Read(body);
+            var preview = await webhooks.PreviewAsync(source, given.Mapping, given.Payload, given.Headers, request.HttpContext.RequestAborted);
+            return JsonAnswer.Of(preview.Write);
         });
 
     [Function("CreateWriteKey")]

@@ -13,9 +13,9 @@ public static class JsonBody
     private static readonly JsonDocumentOptions Options = new() { AllowDuplicateProperties = false };
 
     /// <exception cref="ProblemException">not-json, not-an-object, or what <see cref="RequestBody"/> refuses.</exception>
-    public static async Task<JsonElement> ReadObjectAsync(HttpRequest request)
+    public static async Task<JsonElement> ReadObjectAsync(HttpRequest request, int mostBytes = MostBytes)
     {
-        using var body = await RequestBody.ReadAsync(request, MostBytes);
+        using var body = await RequestBody.ReadAsync(request, mostBytes);
         if (!Utf8.IsValid(body.Memory.Span))
             throw new ProblemException(ProblemType.NotJson, "The body is not UTF-8.");
         try

@@ -47,6 +47,13 @@ public static class ApiOperations
             Key = ApiKeyKind.WriteKey, Answers = [new(200, "The source.", "SourceConfig")], Problems = [.. OfKey, StorageUnavailable],
         }),
 
+        new("POST", "/v1/webhooks/{sourceId}", Collect, "What another system sends, in its own words: events by the source's mapping. Shown to be the system's by the source's signature scheme, or else by a write key.")
+        {
+            Parameters = ["header.Content-Encoding"], Body = "Anything",
+            Answers = [new(200, "What was accepted is stored durably; nothing, where the mapping gives nothing for this payload or its events name nobody.", "CollectedBatch")],
+            Problems = [NotJson, InvalidField, InvalidSignature, UnknownWriteKey, SourceDisabled, NotFound, RequestTooLarge, UnsupportedEncoding, MappingInvalid, RateLimited, StorageUnavailable],
+        },
+
         Profile("", "A profile.", "Profile"),
         Profile("/traits", "Each trait with the time and the source of its value.", "Traits"),
         Profile("/identities", "Identifiers, merges, and every decision against an identifier.", "Identities"),
@@ -115,12 +122,18 @@ public static class ApiOperations
 
         List("/v1/sources", "All sources, by id.", "SourceList"),
         Admin("GET", "/v1/sources/{id}", "A source.", [NotFound]) with { Answers = [new(200, "The source.", "Source", null, "ETag")] },
-        Admin("PUT", "/v1/sources/{id}", "Makes or replaces a source. Its write keys stay.", [.. OfBodies, PreconditionFailed]) with
+        Admin("PUT", "/v1/sources/{id}", "Makes or replaces a source. Its write keys stay, and so does the secret of its signature where none is sent.", [.. OfBodies, MappingInvalid, PreconditionFailed]) with
         {
             Parameters = ["header.If-Match", "header.If-None-Match"], Body = "SourceInput",
             Answers = [new(201, "Made.", "Source", null, "ETag"), new(200, "Replaced.", "Source", null, "ETag")],
         },
         Admin("DELETE", "/v1/sources/{id}", "Deletes a source.", [PreconditionFailed]) with { Parameters = ["header.If-Match"], Answers = [Nothing] },
+        Admin("POST", "/v1/sources/{id}/preview", "The events that a payload would become. Nothing is stored.", [.. OfBodies, NotFound, MappingInvalid, SourceDisabled]) with
+        {
+            Body = "MappingPreviewInput", Answers = [new(200, "The events with the rule that made each, those that would be refused, and the rules that gave nothing.", "MappingPreview")],
+        },
+        Admin("GET", "/v1/mapping-schema", "The JSON Schema of mappings.", []) with { Answers = [new(200, "JSON Schema.", "Anything")] },
+        Admin("GET", "/v1/mapping-presets", "The mappings that come with the app.", []) with { Answers = [new(200, "All of them.", "MappingPresetList")] },
         Admin("POST", "/v1/sources/{id}/write-keys", "Makes a write key.", [NotFound]) with { Answers = [new(201, "Made.", "WriteKey")] },
         Admin("DELETE", "/v1/sources/{id}/write-keys/{prefix}", "Disables a write key.", []) with { Answers = [Nothing] },
         Admin("GET", "/v1/sources/{id}/tracking-plan", "What the source is expected to send.", [NotFound]) with { Answers = [new(200, "The plan.", "TrackingPlan", null, "ETag")] },

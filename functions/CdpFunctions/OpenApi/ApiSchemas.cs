@@ -493,7 +493,7 @@ internal static class ApiSchemas
               "properties": {
                 "id": { "type": "string", "pattern": "^[a-z0-9][a-z0-9-]{0,62}$", "description": "That of the path." },
                 "name": { "type": "string", "maxLength": 200 },
-                "type": { "const": "http" },
+                "type": { "enum": ["http", "webhook"], "default": "http" },
                 "enabled": { "type": "boolean", "default": true },
                 "trust": { "enum": ["client", "server"], "default": "client", "description": "A client source never joins two profiles that each have a user id." },
                 "origins": { "type": ["array", "null"], "items": { "type": "string", "example": "https://shop.example" }, "description": "Pages that may send; any where none is listed." },
@@ -504,6 +504,70 @@ internal static class ApiSchemas
                 "fieldRules": {
                   "type": ["array", "null"],
                   "items": { "type": "object", "required": ["path", "action"], "properties": { "path": { "type": "string", "example": "context.ip" }, "action": { "const": "drop" } } }
+                },
+                "mapping": { "oneOf": [{ "$ref": "#/components/schemas/Mapping" }, { "type": "null" }] },
+                "signature": {
+                  "type": ["object", "null"],
+                  "description": "How webhooks of the source show that they are its; without it they need a write key.",
+                  "required": ["scheme"],
+                  "properties": {
+                    "scheme": { "enum": ["shopify", "stripe", "github", "hubspot", "bearer", "basic"] },
+                    "secret": { "$ref": "#/components/schemas/Secret" },
+                    "user": { "type": "string", "description": "The user name of basic; the secret is the password." },
+                    "toleranceSeconds": { "type": "integer", "minimum": 1, "maximum": 3600, "default": 300, "description": "How far a signed time may be from now; of stripe and hubspot." }
+                  }
+                }
+              }
+            },
+            "Secret": {
+              "description": "Sent: the text, or the name of a setting below Cdp__Secrets__. Answered: that it is set, and when it was. What was answered may be sent again and changes nothing.",
+              "oneOf": [
+                { "type": "string", "minLength": 1, "writeOnly": true },
+                { "type": "object", "properties": { "set": { "const": true }, "updatedAt": { "$ref": "#/components/schemas/Time" }, "setting": { "type": "string", "pattern": "^[A-Za-z][A-Za-z0-9_]{0,63}$" } } }
+              ]
+            },
+            "Mapping": {
+              "type": "object",
+              "description": "How payloads become events; /v1/mapping-schema has its JSON Schema.",
+              "properties": {
+                "preset": { "type": "string", "example": "shopify", "description": "One of /v1/mapping-presets." },
+                "without": { "type": "array", "items": { "type": "string" }, "description": "Events of the preset that are left out." },
+                "events": { "type": "array", "items": { "type": "object" } }
+              }
+            },
+            "MappingPreviewInput": {
+              "type": "object",
+              "required": ["payload"],
+              "properties": {
+                "payload": { "description": "What the sender would send." },
+                "headers": { "type": ["object", "null"], "additionalProperties": { "type": "string" } },
+                "mapping": { "$ref": "#/components/schemas/Mapping", "description": "To be tried before it is saved; the source's own by default." }
+              }
+            },
+            "MappingPreview": {
+              "type": "object",
+              "required": ["events", "rejected", "skipped"],
+              "properties": {
+                "events": { "type": "array", "items": { "type": "object", "required": ["index", "rule", "event"], "properties": { "index": { "type": "integer" }, "rule": { "type": "string" }, "event": { "type": "object", "description": "As it would be stored." } } } },
+                "rejected": { "type": "array", "items": { "type": "object", "required": ["index", "rule", "type", "detail"], "properties": { "index": { "type": "integer" }, "rule": { "type": "string" }, "messageId": { "type": "string" }, "type": { "type": "string" }, "detail": { "type": "string" } } } },
+                "skipped": { "type": "array", "items": { "type": "object", "required": ["rule", "reason"], "properties": { "rule": { "type": "string" }, "reason": { "type": "string" } } } }
+              }
+            },
+            "MappingPresetList": {
+              "type": "object",
+              "required": ["data"],
+              "properties": {
+                "data": {
+                  "type": "array",
+                  "items": {
+                    "type": "object",
+                    "required": ["preset", "title", "mapping"],
+                    "properties": {
+                      "preset": { "type": "string" }, "title": { "type": "string" }, "signature": { "type": "object" },
+                      "identifiers": { "type": "array", "items": { "type": "object" }, "description": "Identifier types that its events use, for PUT /v1/identity-rules." },
+                      "mapping": { "$ref": "#/components/schemas/Mapping" }
+                    }
+                  }
                 }
               }
             },

@@ -104,14 +104,14 @@ public sealed class FieldRuleTests
     [Fact]
     public void A_source_has_at_most_50_rules_of_200_characters()
     {
-        Assert.Equal(50, SourceDocument.Read("web", Rules(50, 200), []).FieldRules!.Count);
+        Assert.Equal(50, SourceDocument.Read("web", Rules(50, 200), null, default).FieldRules!.Count);
         Assert.Equal("fieldRules", RefusedAt(Rules(51, 3)));
         Assert.Equal("fieldRules[0].path", RefusedAt(Rules(1, 201)));
 
         static JsonElement Rules(int count, int length) => JsonSerializer.SerializeToElement(
             new { fieldRules = Enumerable.Range(0, count).Select(i => new { path = i.ToString("d2") + new string('x', length - 2), action = "drop" }) });
         static string RefusedAt(JsonElement json) =>
-            Assert.Single(Assert.Throws<ProblemException>(() => SourceDocument.Read("web", json, [])).Problem.Errors!).Path;
+            Assert.Single(Assert.Throws<ProblemException>(() => SourceDocument.Read("web", json, null, default)).Problem.Errors!).Path;
     }
 
     [Theory]
@@ -119,7 +119,7 @@ public sealed class FieldRuleTests
     [InlineData("""{"requireConsent":[]}""", "requireConsent")]
     public void What_would_have_no_effect_is_refused(string json, string path)
     {
-        var error = Assert.Single(Assert.Throws<ProblemException>(() => SourceDocument.Read("web", JsonSerializer.Deserialize<JsonElement>(json), [])).Problem.Errors!);
+        var error = Assert.Single(Assert.Throws<ProblemException>(() => SourceDocument.Read("web", JsonSerializer.Deserialize<JsonElement>(json), null, default)).Problem.Errors!);
         Assert.Equal(new ProblemError(path, "not supported: it would have no effect; leave it out or send null"), error);
     }
 

@@ -78,6 +78,35 @@ public sealed class FileImporterTests
         Assert.Equal(["4 not-an-object", "5 not-json", "6 not-json", "7 unknown-type"], world.Report(done).Select(static line => $"{line[0]} {line[1]}"));
     }
 
+    [Fact]
+    public async Task AMapping_MakesEventsOfRowsAndLines()
+    {
+        const string Mapping = """{"events":[{"name":"person","type":"identify","userId":"$.No","traits":{"email":"$.Mail"}},{"name":"order","when":{"path":"$.Total","exists":true},"type":"track","event":"Ordered","userId":"$.No","properties":{"total":{"path":"$.Total","as":"number"}}}]}""";
+
+        var rows = await world.ImportAsync("No,Mail,Total\n1,a@shop.example,9.90\n2,b@shop.example,\n3,c@shop.example,much\n", $$"""{"sourceId":"shop","format":"csv","mapping":{{Mapping}}}""");
+
+        Assert.Equal((3, 4, 1), (rows.Rows, rows.Accepted, rows.Rejected));
+        Assert.Equal(["4"], world.Report(rows).Select(static line => line[0]));
+        Assert.Equal(
+            ["""{"type":"identify","userId":"1","traits":{"email":"a@shop.example"}}""", """{"type":"track","userId":"1","event":"Ordered","properties":{"total":9.90}}""",
+             """{"type":"identify","userId":"2","traits":{"email":"b@shop.example"}}""", """{"type":"identify","userId":"3","traits":{"email":"c@shop.example"}}"""],
+            (await world.QueuedAsync()).Select(Sent));
+        Assert.Equal(4, (await world.CountedAsync()).Count);
+
+        var lines = await world.ImportAsync("{\"No\":\"1\",\"Mail\":\"a@shop.example\",\"Total\":\"9.90\"}\n{\"No\":5,\"No\":6}\n", $$"""{"sourceId":"shop","format":"jsonl","mapping":{{Mapping}}}""");
+
+        Assert.Equal((2, 2, 1), (lines.Rows, lines.Accepted, lines.Rejected));
+        // The same object is the same whatever file it comes in.
+        Assert.Equal(4, (await world.CountedAsync()).Count);
+    }
+
+    [Fact]
+    public void AMappingThatIsNone_IsRefusedBeforeAnythingIsUploaded()
+    {
+        using var json = JsonDocument.Parse("""{"sourceId":"shop","format":"csv","mapping":{"events":[{"type":"track"}]}}""");
+        Assert.Equal(ProblemType.MappingInvalid, Assert.Throws<ProblemException>(() => ImportInput.Read(json.RootElement)).Problem.Type);
+    }
+
     [Theory]
     [InlineData("userId,userId\nu,u\n", "twice")]
     [InlineData("userId,\nu,u\n", "no name")]
