@@ -17,6 +17,14 @@ param publicUrl string = ''
 @maxValue(30000000)
 param maxBatchBytes int = 4096000
 
+@description('When all profiles are exported for a warehouse: six fields of a cron expression, seconds first, in UTC; off to do it on demand only.')
+param profilesExportSchedule string = '0 0 3 * * *'
+
+@description('Rows of a file of an export.')
+@minValue(1000)
+@maxValue(1000000)
+param exportRowsPerPart int = 100000
+
 @description('An API key with every scope, 32 random characters or more, to make the first keys with; empty once others exist.')
 @secure()
 param adminKey string = ''
@@ -74,6 +82,8 @@ var queueNames = [
   'segments-poison'
   'deliveries'
   'deliveries-poison'
+  'exports'
+  'exports-poison'
   'imports'
   'imports-poison'
 ]
@@ -119,6 +129,10 @@ var settings = {
   Cdp__PublicUrl: publicUrl
   // See the parameter maxBatchBytes.
   Cdp__MaxBatchBytes: string(maxBatchBytes)
+  // See the parameter profilesExportSchedule.
+  Cdp__ProfilesExportSchedule: profilesExportSchedule
+  // See the parameter exportRowsPerPart.
+  Cdp__ExportRowsPerPart: string(exportRowsPerPart)
   // See the parameter adminKey.
   Cdp__AdminKey: adminKey
 }

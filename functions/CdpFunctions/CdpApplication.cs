@@ -2,6 +2,7 @@ using Cdp.Access;
 using Cdp.Archive;
 using Cdp.Catalog;
 using Cdp.Collect;
+using Cdp.Exports;
 using Cdp.Failures;
 using Cdp.Identity;
 using Cdp.Ids;
@@ -47,6 +48,15 @@ public static class CdpApplication
         services.AddSingleton<DefinitionStore>().AddSingleton<DefinitionsRegistry>().AddSingleton<SegmentUpdater>();
         services.AddSingleton<BackfillProgress>().AddSingleton<SegmentBackfill>().AddSingleton<SegmentScheduler>().AddSingleton<SegmentProcessor>();
         services.AddSingleton<ProfileSegmentsReader>().AddSingleton<SegmentMembers>().AddSingleton<SegmentPreview>().AddSingleton<SegmentExplanations>();
+        services.AddSingleton(PreviewLimits.Default).AddSingleton<PreviewJobs>().AddSingleton<SegmentOverlap>();
+
+        services.AddSingleton<ExportStore>().AddSingleton<IExportMembers, StoredMembers>().AddSingleton<SegmentExporter>();
+        services.AddSingleton(provider => ExportLimits.Default with { RowsPerPart = provider.GetRequiredService<CdpOptions>().ExportRowsPerPart });
+        services.AddSingleton(provider => provider.GetRequiredService<CdpOptions>().ProfilesExportSchedule is var schedule and not ProfilesExport.Off
+            ? new ProfilesExport(schedule)
+            : new ProfilesExport(Schedule: null));
+        services.AddSingleton<ExportStarter>().AddSingleton<ExportScheduler>().AddSingleton<ExportProcessor>();
+        services.AddSingleton(provider => new BlobLinks(provider.GetRequiredService<StorageClients>().Blobs, provider.GetRequiredService<TimeProvider>()));
 
         services.AddSingleton<SourceStore>().AddSingleton<SourceRegistry>().AddSingleton<SourceRateLimiter>();
         services.AddSingleton<EventQueueWriter>().AddSingleton<Collector>();
@@ -68,7 +78,6 @@ public static class CdpApplication
         services.AddSingleton<Cursors>().AddSingleton<ProfileReader>().AddSingleton<TimelineReader>().AddSingleton<MessageStatusReader>();
         services.AddSingleton<FailureRedriver>();
         services.AddSingleton<ImportStore>().AddSingleton<FileImporter>().AddSingleton<ImportProcessor>().AddSingleton<ImportPreview>();
-        services.AddSingleton(provider => new BlobLinks(provider.GetRequiredService<StorageClients>().Blobs, provider.GetRequiredService<TimeProvider>()));
         services.AddSingleton<StatsRecorder>().AddSingleton<StatsReader>().AddHostedService<StatsService>();
         services.AddSingleton<CatalogRecorder>().AddSingleton<ViolationRecorder>().AddSingleton<CatalogStore>().AddHostedService<CatalogService>();
         return services;

@@ -1,3 +1,4 @@
+using Cdp.Exports;
 using Microsoft.Extensions.Configuration;
 
 namespace CdpFunctions;
@@ -15,6 +16,12 @@ public sealed record CdpOptions
     /// An API key with every scope, to make the first keys with after a deployment; a secret, best a Key Vault reference. Not set: only stored keys count.
     /// </summary>
     public string? AdminKey { get; init; }
+
+    /// <summary>When all profiles are exported: six fields of a cron expression, seconds first, in UTC; <c>off</c>: only on demand.</summary>
+    public string ProfilesExportSchedule { get; init; } = ProfilesExport.Default;
+
+    /// <summary>Rows of a file of an export; for receivers that take less than a spreadsheet does.</summary>
+    public int ExportRowsPerPart { get; init; } = (int)ExportLimits.Default.RowsPerPart;
 
     // As long as the keys that are made here: there must be nothing to guess.
     private const int ShortestAdminKey = 32;
@@ -43,6 +50,21 @@ public sealed record CdpOptions
             options = key.Length >= ShortestAdminKey
                 ? options with { AdminKey = key }
                 : throw new SettingException($"The setting Cdp__AdminKey is shorter than {ShortestAdminKey} characters: take a longer random one.");
+        }
+
+        if (section["ProfilesExportSchedule"] is { Length: > 0 } schedule)
+        {
+            options = schedule == ProfilesExport.Off || ExportSchedule.IsValid(schedule)
+                ? options with { ProfilesExportSchedule = schedule }
+                : throw new SettingException(
+                    $"The setting Cdp__ProfilesExportSchedule is not a schedule of six fields, such as {ProfilesExport.Default}, nor {ProfilesExport.Off}: correct it, or leave it out.");
+        }
+
+        if (section["ExportRowsPerPart"] is { Length: > 0 } rows)
+        {
+            options = int.TryParse(rows, out var number) && number is >= 1_000 and <= 1_000_000
+                ? options with { ExportRowsPerPart = number }
+                : throw new SettingException("The setting Cdp__ExportRowsPerPart is not a number from 1,000 to 1,000,000: correct it, or leave it out.");
         }
 
         return options;

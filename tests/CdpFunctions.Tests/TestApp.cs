@@ -40,7 +40,8 @@ public sealed class TestApp : IAsyncDisposable
     {
         connection ??= await AzuriteFixture.NewAccountAsync();
         var configuration = new ConfigurationBuilder()
-            .AddInMemoryCollection([new(StorageClients.Setting, connection)])
+            // Whatever time it is, nothing starts by itself.
+            .AddInMemoryCollection([new(StorageClients.Setting, connection), new("Cdp:ProfilesExportSchedule", "off")])
             .AddInMemoryCollection(settings ?? new Dictionary<string, string?>())
             .Build();
         var started = await LocalHost.StartAsync(new LocalHostOptions

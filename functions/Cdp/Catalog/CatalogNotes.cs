@@ -213,7 +213,7 @@ internal sealed class CatalogNotes
         if (PersonalData.LooksLike(text))
             return false;
         var raw = text.ToString();
-        texts.Add(new SeenText { Raw = raw, Digest = Fold(raw), People = [person] });
+        texts.Add(new SeenText { Raw = raw, People = [person] });
         return false;
     }
 
@@ -230,7 +230,10 @@ internal sealed class CatalogNotes
         examples.Add(example.ToString());
     }
 
-    /// <summary>FNV-1a, the same in every process. Two that meet by chance are taken for one: an example less, or one shared by four.</summary>
+    /// <summary>
+    /// FNV-1a, the same in every process; keyed before it is stored (<see cref="SeenText.Seal"/>). Two that meet by chance are taken for one: an example shared by
+    /// four.
+    /// </summary>
     private static uint Fold(ReadOnlySpan<char> text)
     {
         var hash = 2166136261u;

@@ -1,3 +1,4 @@
+using System.Runtime.ExceptionServices;
 using System.Security.Cryptography;
 using System.Text.Json;
 using Cdp.Events;
@@ -13,7 +14,7 @@ namespace Cdp.Catalog;
 /// <remarks>
 /// <para>
 /// Each row is read, added to and written under its version, so instances that flush at once lose nothing of each other. What cannot be
-/// written stays for the next flush; a write whose answer got lost is recognised by its number while no other instance wrote since, and
+/// written stays for the next flush, and holds up no other row; a row that cannot be read is begun anew; a write whose answer got lost is recognised by its number while no other instance wrote since, and
 /// is counted twice otherwise. A crash loses the notes since the last flush: counts stay too low, names come again with their next event.
 /// </para>
 /// <para>
@@ -27,13 +28,20 @@ public sealed class CatalogRecorder(IRowStore rows, TimeProvider time) : IDispos
     // A source that is full is looked at again after this long: somebody may have emptied its catalogue.
     private static readonly TimeSpan FullFor = TimeSpan.FromMinutes(10);
 
+    // So many in a row that cannot be written, and none that could: nothing can.
+    private const int OutageAfter = 3;
+
+    // Flushes that could write others, before one is given up.
+    private const int MostTries = 5;
+
+    private readonly StoredKey digestKey = new(rows, "catalog");
     private readonly string instance = Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(8));
     private readonly Lock gate = new();
     private readonly SemaphoreSlim flushing = new(1, 1);
 
     // The names of sources that have no place left.
     private readonly Dictionary<string, (HashSet<string> Names, long At)> full = new(StringComparer.Ordinal);
-    private readonly Queue<SeenEvents> sending = [];
+    private List<SeenEvents> sending = [];
     private CatalogNotes notes = new();
     private long writes;
 
@@ -50,18 +58,29 @@ public sealed class CatalogRecorder(IRowStore rows, TimeProvider time) : IDispos
         await flushing.WaitAsync(cancellation);
         try
         {
-            // What the last flush could not write goes first; until it is written, the notes alone grow, and they are bounded.
-            await SendAsync(cancellation);
+            // What the last flush could not write goes first; while nothing can be written, the notes alone grow, and they are bounded.
+            var error = await SendAsync(cancellation);
+            var secret = await digestKey.GetAsync(cancellation);
             lock (gate)
             {
-                if (notes.IsEmpty)
-                    return;
                 foreach (var seen in notes.Events)
-                    sending.Enqueue(seen);
-                notes = new CatalogNotes();
+                    sending.Add(seen);
+                if (!notes.IsEmpty)
+                    notes = new CatalogNotes();
             }
 
-            await SendAsync(cancellation);
+            foreach (var seen in sending)
+            {
+                if (seen.Write > 0)
+                    continue;
+                // Stays the same until the write is known to have taken effect.
+                seen.Write = ++writes;
+                seen.Properties.Seal(secret);
+            }
+
+            error = await SendAsync(cancellation) ?? error;
+            if (error is not null)
+                ExceptionDispatchInfo.Throw(error);
         }
         finally
         {
@@ -71,16 +90,50 @@ public sealed class CatalogRecorder(IRowStore rows, TimeProvider time) : IDispos
 
     public void Dispose() => flushing.Dispose();
 
-    private async Task SendAsync(CancellationToken cancellation)
+    /// <summary>Each once, in order. One that cannot be written holds up no other row.</summary>
+    /// <returns>Why some could not be written.</returns>
+    private async Task<Exception?> SendAsync(CancellationToken cancellation)
     {
-        while (sending.TryPeek(out var seen))
+        Exception? error = null;
+        var (left, sent, written) = (new List<SeenEvents>(), 0, 0);
+        try
         {
-            // Stays the same until the write is known to have taken effect.
-            if (seen.Write == 0)
-                seen.Write = ++writes;
-            if (!await TryAddAsync(seen, cancellation))
-                await AddToOtherAsync(seen, cancellation);
-            sending.Dequeue();
+            for (; sent < sending.Count; sent++)
+            {
+                var seen = sending[sent];
+                // What was noted later of the same name waits for it, so that the number of the last write tells.
+                if (left.Exists(earlier => earlier.Name == seen.Name && earlier.Source == seen.Source))
+                {
+                    left.Add(seen);
+                    continue;
+                }
+
+                try
+                {
+                    if (!await TryAddAsync(seen, cancellation))
+                        await AddToOtherAsync(seen, cancellation);
+                    written++;
+                }
+#pragma warning disable CA1031 // Whatever it is: it is thrown when the others are written, or at once where none can be.
+                catch (Exception exception) when (!cancellation.IsCancellationRequested)
+#pragma warning restore CA1031
+                {
+                    error ??= exception;
+                    // It is not about these rows.
+                    if (written == 0 && left.Count + 1 == OutageAfter)
+                        throw;
+                    left.Add(seen);
+                }
+            }
+
+            // Never to be written, while others are: as if it had not been seen.
+            left.RemoveAll(seen => written > 0 && ++seen.Tries >= MostTries);
+            return error;
+        }
+        finally
+        {
+            left.AddRange(sending[sent..]);
+            sending = left;
         }
     }
 
@@ -106,7 +159,7 @@ public sealed class CatalogRecorder(IRowStore rows, TimeProvider time) : IDispos
         rows, CatalogRows.Seen, key,
         row =>
         {
-            var there = row is null ? new SeenEvents { Name = name, Source = seen.Source } : CatalogRows.Read(row, CatalogJson.Compact.SeenEvents);
+            var there = (row is null ? null : CatalogRows.TryRead(row, CatalogJson.Compact.SeenEvents)) ?? new SeenEvents { Name = name, Source = seen.Source };
             if (there.By == instance && there.Write == seen.Write)
                 return null;
             there.Add(seen, CatalogLimits.Properties);
@@ -126,7 +179,7 @@ public sealed class CatalogRecorder(IRowStore rows, TimeProvider time) : IDispos
             rows, CatalogRows.Seen, CatalogRows.Names(seen.Source),
             row =>
             {
-                names = row is null ? [] : CatalogRows.Read(row, CatalogJson.Compact.SeenNames).Names;
+                names = (row is null ? null : CatalogRows.TryRead(row, CatalogJson.Compact.SeenNames))?.Names ?? [];
                 admitted = names.Contains(seen.Name);
                 if (admitted || names.Count >= CatalogLimits.Names)
                     return null;

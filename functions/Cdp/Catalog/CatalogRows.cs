@@ -40,9 +40,22 @@ internal static class CatalogRows
     /// <summary>The part of a key that orders names.</summary>
     public static string EncodedName(string key) => key[2..key.LastIndexOf(RowKeys.Separator)];
 
-    public static T Read<T>(Row row, JsonTypeInfo<T> type)
-        where T : class =>
-        JsonSerializer.Deserialize(row.Data.Span, type) ?? throw new InvalidDataException("A row of the catalogue is null.");
+    /// <summary>
+    /// Null where the row is nothing that this app wrote. Whoever writes next begins it anew, and readers pass it over: what cannot be read is lost anyway, and must
+    /// not cost the other rows anything.
+    /// </summary>
+    public static T? TryRead<T>(Row row, JsonTypeInfo<T> type)
+        where T : class, ISeen
+    {
+        try
+        {
+            return JsonSerializer.Deserialize(row.Data.Span, type) is { } seen && seen.IsSound() ? seen : null;
+        }
+        catch (JsonException)
+        {
+            return null;
+        }
+    }
 
     /// <summary>Reads, changes and writes a row under its version, until nobody came between.</summary>
     /// <param name="change">What shall be there; null where what is there may stay.</param>
@@ -61,4 +74,11 @@ internal static class CatalogRows
 
         throw new ConflictException($"A row of the catalogue was changed by others {MostTries} times in a row.");
     }
+}
+
+/// <summary>What stands in a row of the catalogue.</summary>
+internal interface ISeen
+{
+    /// <summary>Has no null where there must be none.</summary>
+    bool IsSound();
 }

@@ -21,8 +21,7 @@ public sealed class CatalogStore(IRowStore rows, CatalogRecorder recorder)
         CatalogEntry? entry = null;
         await foreach (var row in rows.RangeAsync(TableName.Catalog, CatalogRows.Seen, CatalogRows.AfterName(after), CatalogRows.EndOfNames, PageSize, cancellation))
         {
-            var seen = CatalogRows.Read(row, CatalogJson.Compact.SeenEvents);
-            if (sourceId is not null && seen.Source != sourceId)
+            if (CatalogRows.TryRead(row, CatalogJson.Compact.SeenEvents) is not { } seen || (sourceId is not null && seen.Source != sourceId))
                 continue;
             var position = CatalogRows.EncodedName(row.Key);
             if (entry is not null && entry.Position != position)
@@ -46,8 +45,7 @@ public sealed class CatalogStore(IRowStore rows, CatalogRecorder recorder)
         var (from, to) = CatalogRows.OfName(EventNames.Identify);
         await foreach (var row in rows.RangeAsync(TableName.Catalog, CatalogRows.Seen, from, to, PageSize, cancellation))
         {
-            var seen = CatalogRows.Read(row, CatalogJson.Compact.SeenEvents);
-            if (sourceId is null || seen.Source == sourceId)
+            if (CatalogRows.TryRead(row, CatalogJson.Compact.SeenEvents) is { } seen && (sourceId is null || seen.Source == sourceId))
                 (entry ??= new CatalogEntry(CatalogRows.EncodedName(row.Key), seen.Name)).Add(seen);
         }
 

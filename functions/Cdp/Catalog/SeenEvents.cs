@@ -5,7 +5,7 @@ using System.Text.Json.Serialization;
 namespace Cdp.Catalog;
 
 /// <summary>What was seen of the events of one name from one source.</summary>
-internal sealed class SeenEvents
+internal sealed class SeenEvents : ISeen
 {
     public string Name { get; init; } = "";
 
@@ -28,6 +28,12 @@ internal sealed class SeenEvents
 
     public long Write { get; set; }
 
+    /// <summary>How often it could not be written though others could.</summary>
+    [JsonIgnore]
+    public int Tries { get; set; }
+
+    public bool IsSound() => Name is not null && Source is not null && Properties?.IsSound() == true;
+
     /// <param name="room">How many properties may be there in the end.</param>
     /// <param name="source">Noted at each property.</param>
     public void Add(SeenEvents other, int room, string? source = null)
@@ -44,7 +50,10 @@ internal sealed class SeenEvents
 }
 
 /// <summary>The names that one source has in the catalogue.</summary>
-internal sealed record SeenNames(List<string> Names);
+internal sealed record SeenNames(List<string> Names) : ISeen
+{
+    public bool IsSound() => Names is not null;
+}
 
 [JsonSerializable(typeof(SeenEvents))]
 [JsonSerializable(typeof(SeenNames))]

@@ -1,3 +1,6 @@
+using System.Buffers.Binary;
+using System.Runtime.InteropServices;
+using System.Security.Cryptography;
 using System.Text.Json.Serialization;
 
 namespace Cdp.Catalog;
@@ -63,6 +66,21 @@ internal sealed class SeenProperty
 
         return sum;
     }
+
+    /// <summary>Makes digests of what may be stored; see <see cref="SeenText.Seal"/>.</summary>
+    public void Seal(byte[] key)
+    {
+        foreach (var text in Texts ?? [])
+            text.Seal(key);
+        Element?.Seal(key);
+        foreach (var member in Members?.Values ?? Enumerable.Empty<SeenProperty>())
+            member.Seal(key);
+    }
+
+    /// <summary>Whether it is what this class writes: a stored one may be anything.</summary>
+    public bool IsSound() =>
+        Types is { Length: PropertyTypes.Count } && Element?.IsSound() != false && Texts?.TrueForAll(static text => text is { People: not null }) != false
+        && Members?.Values.All(static member => member?.IsSound() == true) != false;
 
     /// <summary>Adds what was seen elsewhere or later. The order of additions does not matter, but for what is left out at a limit.</summary>
     /// <param name="isTrait">Texts of traits are shown only where there are few different ones.</param>
@@ -161,7 +179,7 @@ internal sealed class SeenProperty
 /// <summary>A text that a property had. It is kept, and shown, only once enough people had it; until then there is a digest.</summary>
 internal sealed class SeenText
 {
-    public uint Digest { get; init; }
+    public uint Digest { get; set; }
 
     /// <summary>Digests of profile ids, as long as the text is not shown.</summary>
     public List<uint> People { get; init; } = [];
@@ -171,6 +189,33 @@ internal sealed class SeenText
     /// <summary>Never leaves the process that saw it.</summary>
     [JsonIgnore]
     public string? Raw { get; init; }
+
+    /// <summary>
+    /// Digests under a key of the app's own: a list of names, or of profile ids, tells nobody what a stored digest stands for who has not the key too.
+    /// </summary>
+    public void Seal(byte[] key)
+    {
+        if (Raw is null)
+            return;
+        Digest = Mac(key, 't', MemoryMarshal.AsBytes(Raw.AsSpan()));
+        Span<byte> person = stackalloc byte[sizeof(uint)];
+        for (var i = 0; i < People.Count; i++)
+        {
+            BinaryPrimitives.WriteUInt32LittleEndian(person, People[i]);
+            People[i] = Mac(key, 'p', person);
+        }
+    }
+
+    private static uint Mac(byte[] key, char kind, ReadOnlySpan<byte> data)
+    {
+        // No text is longer than CatalogLimits.TextLength.
+        Span<byte> input = stackalloc byte[1 + data.Length];
+        input[0] = (byte)kind;
+        data.CopyTo(input[1..]);
+        Span<byte> mac = stackalloc byte[HMACSHA256.HashSizeInBytes];
+        HMACSHA256.HashData(key, input, mac);
+        return BinaryPrimitives.ReadUInt32LittleEndian(mac);
+    }
 
     public void Add(SeenText other, bool mayShow)
     {

@@ -1,7 +1,7 @@
 namespace Cdp.Catalog;
 
 /// <summary>What contradicted the tracking plan of a source.</summary>
-internal sealed class SeenViolations
+internal sealed class SeenViolations : ISeen
 {
     /// <summary>Beyond it an event name is counted as <see cref="EventNames.Other"/>, whose paths are few.</summary>
     public const int Most = 200;
@@ -12,6 +12,8 @@ internal sealed class SeenViolations
     public string? By { get; set; }
 
     public long Write { get; set; }
+
+    public bool IsSound() => Items?.TrueForAll(static item => item is { Event: not null, Path: not null, Kind: not null }) == true;
 
     public void Add(SeenViolation seen)
     {

@@ -1,3 +1,4 @@
+using System.Collections.Frozen;
 using System.Collections.Immutable;
 using System.Text.Json.Serialization;
 using Cdp.Identity;
@@ -19,6 +20,17 @@ public enum ExportColumnKind
     /// <summary>A trait, or what lies below it.</summary>
     Trait,
     ComputedTrait,
+
+    /// <summary>All identifiers, by type.</summary>
+    AllIdentifiers,
+    AllTraits,
+    AllComputedTraits,
+
+    /// <summary>The ids of the segments that the profile is in.</summary>
+    Segments,
+    CreatedAt,
+    FirstSeenAt,
+    LastSeenAt,
 }
 
 /// <summary>A column of an export. Resolved once, when the export starts, so that all its parts have the same ones whatever is configured meanwhile.</summary>
@@ -29,6 +41,21 @@ public sealed record ExportColumn(string Name, ExportColumnKind Kind, string Sou
     private const string Traits = "traits.";
     private const string Profile = "profileId";
     private const string List = "[]";
+
+    /// <summary>Fields that are there whatever is configured; they go before an identifier type or a computed trait of the same name.</summary>
+    private static readonly FrozenDictionary<string, ExportColumnKind> Fixed = new Dictionary<string, ExportColumnKind>(StringComparer.Ordinal)
+    {
+        ["identifiers"] = ExportColumnKind.AllIdentifiers,
+        ["traits"] = ExportColumnKind.AllTraits,
+        ["computedTraits"] = ExportColumnKind.AllComputedTraits,
+        ["segments"] = ExportColumnKind.Segments,
+        ["createdAt"] = ExportColumnKind.CreatedAt,
+        ["firstSeenAt"] = ExportColumnKind.FirstSeenAt,
+        ["lastSeenAt"] = ExportColumnKind.LastSeenAt,
+    }.ToFrozenDictionary(StringComparer.Ordinal);
+
+    /// <summary>Whether values of computed traits have to be found for it.</summary>
+    public bool IsComputed => Kind is ExportColumnKind.ComputedTrait or ExportColumnKind.AllComputedTraits;
 
     /// <summary>
     /// The columns of <paramref name="fields"/>. The profile's id is the first one always: without it nobody could tell whom a row is about.
@@ -47,6 +74,12 @@ public sealed record ExportColumn(string Name, ExportColumnKind Kind, string Sou
         {
             if (field == Profile)
                 continue;
+            if (Fixed.TryGetValue(field, out var known))
+            {
+                columns.Add(new ExportColumn(field, known, ""));
+                continue;
+            }
+
             var type = field.EndsWith(List, StringComparison.Ordinal) ? field[..^List.Length] : field;
             if (field.StartsWith(Traits, StringComparison.Ordinal) && field.Length > Traits.Length)
                 columns.Add(new ExportColumn(field, ExportColumnKind.Trait, field[Traits.Length..]));

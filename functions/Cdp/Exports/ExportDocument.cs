@@ -5,9 +5,17 @@ using Cdp.Events;
 namespace Cdp.Exports;
 
 /// <summary>What an export is asked to do.</summary>
+/// <param name="SegmentId">Or <see cref="AllProfiles"/>.</param>
+/// <param name="DefinitionVersion">0 where it is about all profiles.</param>
 /// <param name="Columns">See <see cref="ExportColumn.Of"/>.</param>
 public sealed record ExportRequest(
-    string SegmentId, long DefinitionVersion, string Format, string Mode, string Compression, ImmutableArray<ExportColumn> Columns);
+    string SegmentId, long DefinitionVersion, string Format, string Mode, string Compression, ImmutableArray<ExportColumn> Columns)
+{
+    /// <summary>Stands for a segment that everybody is in, and names its folder. No segment's id starts with an underscore.</summary>
+    public const string AllProfiles = "_profiles";
+
+    public bool IsOfAllProfiles => SegmentId == AllProfiles;
+}
 
 [JsonConverter(typeof(JsonStringEnumConverter<ExportState>))]
 public enum ExportState

@@ -21,7 +21,8 @@ public static class ExportManifest
             json.WriteNumber("version"u8, Version);
             json.WriteString("exportId"u8, export.Id);
             json.WriteString("segmentId"u8, export.Request.SegmentId);
-            json.WriteNumber("definitionVersion"u8, export.Request.DefinitionVersion);
+            if (!export.Request.IsOfAllProfiles)
+                json.WriteNumber("definitionVersion"u8, export.Request.DefinitionVersion);
             json.WriteString("mode"u8, export.Request.Mode);
             if (export.Since is { } since)
                 json.WriteString("previousExportId"u8, since);

@@ -11,6 +11,8 @@ public readonly record struct DueExport(SegmentDefinition Segment, Instant At);
 /// <summary>What <c>export.schedule</c> means: six fields, seconds first, in UTC.</summary>
 public static class ExportSchedule
 {
+    private static readonly CrontabSchedule.ParseOptions Options = new() { IncludingSeconds = true };
+
     // How far back the latest occurrence is looked for, step by step: a schedule of every second has millions of them in a month.
     private static readonly TimeSpan[] Reaches =
         [TimeSpan.FromMinutes(1), TimeSpan.FromHours(1), TimeSpan.FromDays(1), TimeSpan.FromDays(32), TimeSpan.FromDays(366)];
@@ -31,10 +33,13 @@ public static class ExportSchedule
         return [.. due.OrderBy(static export => export.At).ThenBy(static export => export.Segment.Id, StringComparer.Ordinal)];
     }
 
-    private static Instant? Latest(string text, Instant after, Instant until)
+    public static bool IsValid(string text) => CrontabSchedule.TryParse(text, Options) is not null;
+
+    /// <summary>The latest time after <paramref name="after"/> and until <paramref name="until"/>, that included; null where there is none.</summary>
+    public static Instant? Latest(string text, Instant after, Instant until)
     {
-        // Definitions are refused where this does not parse.
-        var schedule = CrontabSchedule.Parse(text, new CrontabSchedule.ParseOptions { IncludingSeconds = true });
+        // Definitions and settings are refused where this does not parse.
+        var schedule = CrontabSchedule.Parse(text, Options);
         // Occurrences are on whole seconds, and asked for between two times neither of which is included.
         var end = until.ToDateTimeOffset().UtcDateTime.AddMilliseconds(1);
         var start = after.ToDateTimeOffset().UtcDateTime;

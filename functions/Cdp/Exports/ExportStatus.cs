@@ -25,7 +25,8 @@ public static class ExportStatus
         json.WriteString("mode"u8, export.Request.Mode);
         if (export.Since is { } since)
             json.WriteString("since"u8, since);
-        json.WriteNumber("definitionVersion"u8, export.Request.DefinitionVersion);
+        if (!export.Request.IsOfAllProfiles)
+            json.WriteNumber("definitionVersion"u8, export.Request.DefinitionVersion);
         json.WriteString("asOf"u8, export.AsOf.ToString());
         json.WriteNumber("rows"u8, export.Rows);
         json.WriteNumber("parts"u8, export.Parts.Length);

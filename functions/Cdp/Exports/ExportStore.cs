@@ -1,21 +1,31 @@
+using System.Runtime.CompilerServices;
 using System.Text.Json;
 using Cdp.Events;
 using Cdp.Ids;
+using Cdp.Problems;
 using Cdp.Storage;
 
 namespace Cdp.Exports;
 
 /// <summary>
-/// The exports, in table <c>config</c>, partition <c>exports</c>: <c>e|{export}</c> an export, <c>h|{segment}</c> the exports of a segment. In one
-/// partition, so that both change together.
+/// The exports, in table <c>config</c>, partition <c>exports</c>: <c>e|{export}</c> an export, <c>h|{segment}</c> the exports of a segment,
+/// <c>l|{segment}|{reverse ms}|{export}</c> the same as a list, newest first. In one partition, so that all change together.
 /// </summary>
 public sealed class ExportStore(IRowStore rows, IdGenerator ids, TimeProvider time)
 {
     internal const string Partition = "exports";
 
+    /// <summary>Of one segment: each holds some of the head's row. Beyond this somebody asks faster than exports can be written.</summary>
+    public const int MostRunning = 20;
+
     private const string Heads = "h|";
 
+    // As in the keys of events.
+    private const long LastTime = 999_999_999_999_999;
+
     private const int PageSize = 1000;
+
+    private const int ListPageSize = 50;
 
     // Exports of one segment would have to start or end between read and write as often as this.
     private const int MostTries = 10;
@@ -30,6 +40,7 @@ public sealed class ExportStore(IRowStore rows, IdGenerator ids, TimeProvider ti
     /// <param name="scheduledFor">The time by its schedule; null where somebody asked for it.</param>
     /// <returns>Null where the schedule was obeyed up to that time already: by a second timer, say.</returns>
     /// <exception cref="ConflictException">Others changed the same rows again and again.</exception>
+    /// <exception cref="ProblemException">rate-limited: <see cref="MostRunning"/> are under way.</exception>
     public async Task<ExportDocument?> StartAsync(ExportRequest request, Instant? scheduledFor, CancellationToken cancellation)
     {
         var id = ids.Next(ExportDocument.IdPrefix);
@@ -41,6 +52,12 @@ public sealed class ExportStore(IRowStore rows, IdGenerator ids, TimeProvider ti
                 return await GetAsync(id, cancellation);
             if (scheduledFor is { } due && exports.ScheduledUpTo is { } done && done >= due)
                 return null;
+            if (exports.Running.Length >= MostRunning)
+            {
+                throw new ProblemException(new Problem(
+                    ProblemType.RateLimited, $"{MostRunning} exports of the same members are under way: wait until one of them is done.", RetryAfterSeconds: 60));
+            }
+
             var now = Instant.Now(time);
             // The folder is named by this time: no two exports of a segment have the same.
             var asOf = now > exports.LastAsOf ? now : exports.LastAsOf.Plus(TimeSpan.FromMilliseconds(1));
@@ -53,13 +70,30 @@ public sealed class ExportStore(IRowStore rows, IdGenerator ids, TimeProvider ti
                 ScheduledUpTo = scheduledFor ?? exports.ScheduledUpTo,
                 Running = exports.Running.Add(new RunningExport(id, since)),
             };
-            var result = await rows.CommitAsync(TableName.Config, Partition, [RowWrite.Insert(Key(id), Data(export)), Write(next, version)], cancellation);
+            RowWrite[] writes = [RowWrite.Insert(Key(id), Data(export)), Write(next, version), RowWrite.Insert(ListKey(export), default)];
+            var result = await rows.CommitAsync(TableName.Config, Partition, writes, cancellation);
             if (result.Committed)
                 return export;
         }
 
         throw new ConflictException($"The exports of {request.SegmentId} change all the time.");
     }
+
+    /// <summary>The exports of a segment, or of all profiles, newest first.</summary>
+    /// <param name="after">From behind this <see cref="ListPosition"/>; null: from the start.</param>
+    public async IAsyncEnumerable<ExportDocument> ListAsync(string segmentId, string? after, [EnumeratorCancellation] CancellationToken cancellation)
+    {
+        var prefix = $"l|{segmentId}{RowKeys.Separator}";
+        var from = after is null ? prefix : prefix + after + "!";
+        await foreach (var row in rows.RangeAsync(TableName.Config, Partition, from, $"l|{segmentId}{RowKeys.AfterSeparator}", ListPageSize, cancellation))
+        {
+            if (await GetAsync(row.Key[(row.Key.LastIndexOf(RowKeys.Separator) + 1)..], cancellation) is { } export)
+                yield return export;
+        }
+    }
+
+    /// <summary>The place of an export in the list.</summary>
+    public static string ListPosition(ExportDocument export) => $"{LastTime - export.AsOf.Milliseconds:D15}{RowKeys.Separator}{export.Id}";
 
     /// <summary>Gives an export up, for instance because its message was poisoned. Nothing happens where it is done, or there is none.</summary>
     public async Task FailAsync(string id, string reason, CancellationToken cancellation)
@@ -168,4 +202,6 @@ public sealed class ExportStore(IRowStore rows, IdGenerator ids, TimeProvider ti
     private static byte[] Data(ExportDocument export) => JsonSerializer.SerializeToUtf8Bytes(export, ExportJson.Default.ExportDocument);
 
     private static string Key(string id) => "e|" + id;
+
+    private static string ListKey(ExportDocument export) => $"l|{export.Request.SegmentId}{RowKeys.Separator}{ListPosition(export)}";
 }

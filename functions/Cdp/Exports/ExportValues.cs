@@ -67,10 +67,31 @@ internal sealed class ExportValues : IDisposable
                     WriteText(last.Identifier.Value);
                 break;
             case ExportColumnKind.Identifiers:
-                WriteList(Owned(member.Profile, column.Source));
+                WriteList(Owned(member.Profile, column.Source).Select(static owned => owned.Identifier.Value));
                 break;
             case ExportColumnKind.Trait:
                 WriteTrait(member.Profile, column.Source);
+                break;
+            case ExportColumnKind.AllIdentifiers:
+                WriteIdentifiers(member.Profile);
+                break;
+            case ExportColumnKind.AllTraits:
+                WriteObject(member.Profile.Traits.Where(static trait => !trait.Value.IsDeleted), static trait => trait.Value);
+                break;
+            case ExportColumnKind.AllComputedTraits:
+                WriteObject(member.ComputedTraits, static computed => Encoding.UTF8.GetBytes(computed));
+                break;
+            case ExportColumnKind.Segments:
+                WriteList(member.Segments);
+                break;
+            case ExportColumnKind.CreatedAt:
+                WriteTime(member.Profile, member.Profile.CreatedAt);
+                break;
+            case ExportColumnKind.FirstSeenAt:
+                WriteTime(member.Profile, member.Profile.FirstSeenAt);
+                break;
+            case ExportColumnKind.LastSeenAt:
+                WriteTime(member.Profile, member.Profile.LastSeenAt);
                 break;
             default:
                 if (member.ComputedTraits.TryGetValue(column.Source, out var computed))
@@ -85,18 +106,59 @@ internal sealed class ExportValues : IDisposable
         .OrderByDescending(static owned => owned.LastSeenAt)
         .ThenBy(static owned => owned.Identifier.Value, StringComparer.Ordinal);
 
-    private void WriteList(IEnumerable<OwnedIdentifier> identifiers)
+    /// <summary>A list; nothing where it is empty.</summary>
+    private void WriteList(IEnumerable<string> items)
     {
         var any = false;
-        foreach (var owned in identifiers)
+        foreach (var item in items)
         {
             text.Write(any ? ","u8 : "["u8);
-            WriteText(owned.Identifier.Value);
+            WriteText(item);
             any = true;
         }
 
         if (any)
             text.Write("]"u8);
+    }
+
+    /// <summary>Lists of values by type; nothing where there are none.</summary>
+    private void WriteIdentifiers(Profile profile)
+    {
+        var any = false;
+        foreach (var type in profile.Identifiers.Select(static owned => owned.Identifier.Type).Distinct(StringComparer.Ordinal).Order(StringComparer.Ordinal))
+        {
+            text.Write(any ? ","u8 : "{"u8);
+            WriteText(type);
+            text.Write(":"u8);
+            WriteList(Owned(profile, type).Select(static owned => owned.Identifier.Value));
+            any = true;
+        }
+
+        if (any)
+            text.Write("}"u8);
+    }
+
+    /// <summary>An object with its members in one order, so that it changes only where they do; nothing where there are none.</summary>
+    private void WriteObject<T>(IEnumerable<KeyValuePair<string, T>> members, Func<T, ReadOnlyMemory<byte>> value)
+    {
+        var any = false;
+        foreach (var (name, member) in members.OrderBy(static member => member.Key, StringComparer.Ordinal))
+        {
+            text.Write(any ? ","u8 : "{"u8);
+            WriteText(name);
+            text.Write(":"u8);
+            WriteCompact(value(member).Span);
+            any = true;
+        }
+
+        if (any)
+            text.Write("}"u8);
+    }
+
+    private void WriteTime(Profile profile, Instant at)
+    {
+        if (!profile.IsEmpty)
+            WriteText(at.ToString());
     }
 
     private void WriteText(string value)

@@ -6,18 +6,22 @@ namespace Cdp.Exports;
 public interface IExportMembers
 {
     /// <summary>
-    /// The members of a segment, each once, ordered by <see cref="MemberKey"/>, from behind <paramref name="after"/> (null: from the start). Read as they
+    /// The members of the segment, each once, ordered by <see cref="MemberKey"/>, from behind <paramref name="after"/> (null: from the start). Read as they
     /// are consumed, so it is no snapshot: who comes or goes meanwhile may or may not be among them.
     /// </summary>
-    IAsyncEnumerable<ExportMember> ReadAsync(string segmentId, string? after, CancellationToken cancellation);
+    IAsyncEnumerable<ExportMember> ReadAsync(ExportRequest request, string? after, CancellationToken cancellation);
 
     /// <summary>A profile that is no member any more; null where there is none with this id, or where it was merged into another.</summary>
-    ValueTask<ExportMember?> FindAsync(ProfileId id, CancellationToken cancellation);
+    ValueTask<ExportMember?> FindAsync(ExportRequest request, ProfileId id, CancellationToken cancellation);
 }
 
+/// <summary>A profile with what its document does not say by itself, as far as the export has a column for it.</summary>
 /// <param name="ComputedTraits">JSON texts by the trait's id; none where it has no value.</param>
 public sealed record ExportMember(Profile Profile, IReadOnlyDictionary<string, string> ComputedTraits)
 {
+    /// <summary>The ids of the segments that the profile is in, in their order.</summary>
+    public IReadOnlyList<string> Segments { get; init; } = [];
+
     public static readonly IReadOnlyDictionary<string, string> NoComputedTraits = new Dictionary<string, string>(StringComparer.Ordinal);
 }
 

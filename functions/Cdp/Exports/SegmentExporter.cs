@@ -87,7 +87,7 @@ public sealed class SegmentExporter(
     {
         var previous = export.Since is { } since ? await PreviousAsync(since, cancellation) : null;
         await using var walk = await MemberWalk.StartAsync(
-            members.ReadAsync(export.Request.SegmentId, export.Position, cancellation),
+            members.ReadAsync(export.Request, export.Position, cancellation),
             previous is null ? null : MemberSnapshot.ReadAsync(blobs, previous, export.Position, cancellation),
             cancellation);
         using var values = new ExportValues(export.Request.Columns);
@@ -144,7 +144,7 @@ public sealed class SegmentExporter(
             }
             else
             {
-                values.Read(profile, await members.FindAsync(profile, cancellation));
+                values.Read(profile, await members.FindAsync(export.Request, profile, cancellation));
                 part.Write(values, ExportFormats.Exited);
                 exited++;
             }

@@ -12,21 +12,19 @@ namespace Cdp.Reading;
 /// The position is a time and ids or an id, never a row key, so it outlives merges and changes of the storage's layout.
 /// </summary>
 /// <remarks>
-/// The MAC keeps positions out of the contract: nobody can come to depend on making them. Its key is in table <c>config</c>, partition
-/// <c>keys</c>, row <c>cursors</c>; the first who needs it makes it by insert, and everybody reads the winner's.
+/// The MAC keeps positions out of the contract: nobody can come to depend on making them. Its key is the
+/// <see cref="StoredKey"/> <c>cursors</c>.
 /// </remarks>
 public sealed class Cursors(IRowStore rows)
 {
-    private const string Partition = "keys";
     private const string Key = "cursors";
-    private const int KeyBytes = 32;
     private const int MacBytes = 16;
     private const int Version = 1;
 
     // A messageId of 100 characters in UTF-8, escaped, with all that belongs to it, stays far below.
     private const int Longest = 4096;
 
-    private byte[]? secret;
+    private readonly StoredKey secret = new(rows, Key);
 
     /// <summary>Names what a list was asked for; a cursor is good for this only.</summary>
     /// <param name="parts">The list's name and each filter, in one spelling.</param>
@@ -36,7 +34,7 @@ public sealed class Cursors(IRowStore rows)
     public async Task<string> WriteAsync(string scope, IReadOnlyList<string> position, CancellationToken cancellation)
     {
         var payload = JsonSerializer.SerializeToUtf8Bytes(new CursorPayload(Version, [.. position], scope), CursorJson.Default.CursorPayload);
-        var mac = Mac(await SecretAsync(cancellation), payload);
+        var mac = Mac(await secret.GetAsync(cancellation), payload);
         return Encode(payload, mac);
     }
 
@@ -47,7 +45,7 @@ public sealed class Cursors(IRowStore rows)
     {
         if (string.IsNullOrEmpty(cursor))
             return null;
-        var payload = Verify(cursor, await SecretAsync(cancellation)) ?? throw Invalid("The cursor is malformed. Pass on 'next' as it was answered.");
+        var payload = Verify(cursor, await secret.GetAsync(cancellation)) ?? throw Invalid("The cursor is malformed. Pass on 'next' as it was answered.");
         if (payload.Version != Version || payload.Scope != scope || payload.Position.Length != parts)
             throw Invalid("The cursor belongs to another list or to other filters. Pass on 'next' with the same path and filters.");
         return payload.Position;
@@ -78,22 +76,6 @@ public sealed class Cursors(IRowStore rows)
     private static byte[] Mac(byte[] secret, byte[] payload) => HMACSHA256.HashData(secret, payload)[..MacBytes];
 
     private static ProblemException Invalid(string detail) => new(ProblemType.InvalidCursor, detail);
-
-    private async ValueTask<byte[]> SecretAsync(CancellationToken cancellation)
-    {
-        if (secret is { } known)
-            return known;
-        var row = await rows.GetAsync(TableName.Config, Partition, Key, cancellation);
-        if (row is null)
-        {
-            // Whoever inserts first has made it; the others read what that one wrote.
-            await rows.CommitAsync(TableName.Config, Partition, [RowWrite.Insert(Key, RandomNumberGenerator.GetBytes(KeyBytes))], cancellation);
-            row = await rows.GetAsync(TableName.Config, Partition, Key, cancellation)
-                ?? throw new InvalidDataException("The key of the cursors vanished while it was made.");
-        }
-
-        return secret = row.Data.ToArray();
-    }
 }
 
 internal sealed record CursorPayload(

@@ -41,7 +41,8 @@ public sealed record SegmentDefinition(
 /// <param name="Schedule">Six fields of a cron expression, seconds first; null for exports on demand alone.</param>
 public sealed record SegmentExport(string? Schedule, string Format, string Mode, string Compression, ImmutableArray<string> Fields)
 {
-    private const int MostFields = 200;
+    /// <summary>Columns of an export.</summary>
+    public const int MostFields = 200;
 
     internal static SegmentExport? Read(JsonElement json, DefinitionReader read)
     {

@@ -1,13 +1,15 @@
+using System.Text.Json;
 using Cdp.Events;
 using Cdp.Identity;
 using Cdp.Profiles;
 using Cdp.Segments.Backfill;
+using Cdp.Segments.Reading;
 using Cdp.Storage;
 
 namespace Cdp.Segments;
 
 /// <summary>Takes messages of the queue <c>segments</c>. What is not finished in one is sent again before it is deleted.</summary>
-public sealed class SegmentProcessor(IRowStore rows, IMessageQueue queue, SegmentUpdater updater, SegmentBackfill backfill, TimeProvider time)
+public sealed class SegmentProcessor(IRowStore rows, IMessageQueue queue, SegmentUpdater updater, SegmentBackfill backfill, PreviewJobs previews, TimeProvider time)
 {
     /// <summary>The work of one message; shorter than the grace of absences, because the queue is asked for its backlog once.</summary>
     public static readonly TimeSpan Allowed = TimeSpan.FromSeconds(30);
@@ -18,6 +20,13 @@ public sealed class SegmentProcessor(IRowStore rows, IMessageQueue queue, Segmen
     {
         var task = SegmentTask.Parse(body);
         var deadline = new Deadline(time, Allowed);
+        if (task is { Work: SegmentWork.Preview, Id: { } preview })
+        {
+            if (!await previews.RunAsync(preview, deadline, cancellation))
+                await queue.SendAsync(QueueName.Segments, body, delay: null, cancellation);
+            return;
+        }
+
         // An event that a worker has taken is not visible and does not count: it is committed within moments, or comes back.
         var oldest = (await queue.BacklogAsync(QueueName.Events, cancellation)).OldestInsertedOn;
         Instant? oldestQueued = oldest is { } at ? Instant.Of(at) : null;
@@ -30,6 +39,23 @@ public sealed class SegmentProcessor(IRowStore rows, IMessageQueue queue, Segmen
 
         if (await backfill.RunAsync(task.Shard, oldestQueued, deadline, cancellation) is { } rest)
             await queue.SendAsync(QueueName.Segments, (task with { Shard = rest.Shard }).ToJson(), rest.Delay, cancellation);
+    }
+
+    /// <summary>What its message was about is not tried any more.</summary>
+    public async Task BuryAsync(string body, CancellationToken cancellation)
+    {
+        // Whatever else it is: shards are begun again by the timer.
+        SegmentTask? task = null;
+        try
+        {
+            task = SegmentTask.Parse(body);
+        }
+        catch (JsonException)
+        {
+        }
+
+        if (task is { Work: SegmentWork.Preview, Id: { } preview })
+            await previews.FailAsync(preview, cancellation);
     }
 
     /// <summary>False where the time is over.</summary>

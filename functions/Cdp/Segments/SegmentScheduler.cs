@@ -2,6 +2,7 @@ using Cdp.Events;
 using Cdp.Profiles;
 using Cdp.Segments.Backfill;
 using Cdp.Segments.Definitions;
+using Cdp.Segments.Reading;
 using Cdp.Storage;
 
 namespace Cdp.Segments;
@@ -10,12 +11,13 @@ namespace Cdp.Segments;
 /// Looks which shards have profiles that are due, and which await a backfill, and sends a message for each. Two at once send twice, and the second message finds
 /// its work done; one that dies midway leaves the rest to the next.
 /// </summary>
-public sealed class SegmentScheduler(IRowStore rows, IMessageQueue queue, DefinitionsRegistry definitions, BackfillProgress progress, TimeProvider time)
+public sealed class SegmentScheduler(IRowStore rows, IMessageQueue queue, DefinitionsRegistry definitions, BackfillProgress progress, PreviewJobs previews, TimeProvider time)
 {
     private const int Parallel = 16;
 
     public async Task ScheduleAsync(CancellationToken cancellation)
     {
+        await previews.SweepAsync(cancellation);
         var set = await definitions.CurrentAsync(cancellation);
         // Nothing was ever defined: nothing can be due.
         if (set.IsEmpty)

@@ -10,11 +10,17 @@ public enum SegmentWork
 
     /// <summary>Profiles of the shard, and of those after it in its lane, that have not seen all definitions.</summary>
     Backfill,
+
+    /// <summary>The preview of this id.</summary>
+    Preview,
 }
 
 /// <summary>A message of the queue <c>segments</c>: work on one shard. It says where to begin; what there is to do stands in the rows.</summary>
 public sealed record SegmentTask(SegmentWork Work, int Shard)
 {
+    /// <summary>Of what is no work on a shard.</summary>
+    public string? Id { get; init; }
+
     public string ToJson() => JsonSerializer.Serialize(this, SegmentTaskJson.Default.SegmentTask);
 
     /// <exception cref="JsonException">It is none.</exception>
@@ -24,6 +30,6 @@ public sealed record SegmentTask(SegmentWork Work, int Shard)
             : throw new JsonException("The message names no shard.");
 }
 
-[JsonSourceGenerationOptions(JsonSerializerDefaults.Web, UseStringEnumConverter = true)]
+[JsonSourceGenerationOptions(JsonSerializerDefaults.Web, UseStringEnumConverter = true, DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull)]
 [JsonSerializable(typeof(SegmentTask))]
 internal sealed partial class SegmentTaskJson : JsonSerializerContext;

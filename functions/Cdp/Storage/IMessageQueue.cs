@@ -22,6 +22,8 @@ public enum QueueName
     SegmentsPoison,
     Deliveries,
     DeliveriesPoison,
+    Exports,
+    ExportsPoison,
     Imports,
     ImportsPoison,
 }

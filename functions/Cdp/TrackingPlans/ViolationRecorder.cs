@@ -68,7 +68,7 @@ public sealed class ViolationRecorder(IRowStore rows) : IDisposable
         var row = await rows.GetAsync(TableName.Catalog, CatalogRows.Violations, source, cancellation);
         json.WriteStartObject();
         json.WriteStartArray("data"u8);
-        var seen = row is null ? new SeenViolations() : CatalogRows.Read(row, CatalogJson.Compact.SeenViolations);
+        var seen = (row is null ? null : CatalogRows.TryRead(row, CatalogJson.Compact.SeenViolations)) ?? new SeenViolations();
         foreach (var item in seen.Items.OrderByDescending(item => item.Last))
         {
             json.WriteStartObject();
@@ -109,7 +109,7 @@ public sealed class ViolationRecorder(IRowStore rows) : IDisposable
                 rows, CatalogRows.Violations, source,
                 row =>
                 {
-                    var there = row is null ? new SeenViolations() : CatalogRows.Read(row, CatalogJson.Compact.SeenViolations);
+                    var there = (row is null ? null : CatalogRows.TryRead(row, CatalogJson.Compact.SeenViolations)) ?? new SeenViolations();
                     if (there.By == instance && there.Write == seen.Write)
                         return null;
                     foreach (var item in seen.Items)

@@ -21,9 +21,12 @@ public sealed class JsonAnswer : IResult
     /// <summary>Sent as <c>ETag</c>.</summary>
     public string? ETag { get; init; }
 
-    public static JsonAnswer Of(Action<Utf8JsonWriter> write, int status = StatusCodes.Status200OK, string? etag = null)
+    /// <summary>Where to look for what was asked for.</summary>
+    public string? Location { get; init; }
+
+    public static JsonAnswer Of(Action<Utf8JsonWriter> write, int status = StatusCodes.Status200OK, string? etag = null, string? location = null)
     {
-        var answer = new JsonAnswer(status) { ETag = etag };
+        var answer = new JsonAnswer(status) { ETag = etag, Location = location };
         using var json = new Utf8JsonWriter(answer.body, Options);
         write(json);
         json.Flush();
@@ -48,6 +51,8 @@ public sealed class JsonAnswer : IResult
         response.Headers.CacheControl = "no-store";
         if (ETag is not null)
             response.Headers.ETag = ETag;
+        if (Location is not null)
+            response.Headers.Location = Location;
         await response.Body.WriteAsync(body.WrittenMemory, httpContext.RequestAborted);
     }
 }

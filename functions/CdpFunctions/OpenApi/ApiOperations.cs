@@ -84,9 +84,28 @@ public static class ApiOperations
         {
             Parameters = ["query.profile", "query.at"], Answers = [new(200, "Every condition with its value, its result and what matched.", "Explanation")],
         },
-        Api("POST", "/v1/segments/preview", Segments, Scope.ProfilesRead, "Who would be in a segment.", [.. OfBodies, SegmentInvalid]) with
+        Api("POST", "/v1/segments/preview", Segments, Scope.ProfilesRead, "Who would be in a segment.", [.. OfBodies, SegmentInvalid, RateLimited]) with
         {
-            Body = "PreviewInput", Answers = [new(200, "Exact, or of a sample where that was asked for or there are more than 20,000 profiles.", "Preview")],
+            Body = "PreviewInput",
+            Answers =
+            [
+                new(200, "Exact, or of a sample where that was asked for.", "Preview"),
+                new(202, "Exact, of more than 20,000 profiles: on its way.", "PreviewJob", null, "Location"),
+            ],
+        },
+        Api("GET", "/v1/segment-previews/{id}", Segments, Scope.ProfilesRead, "How far a preview has come, and its result; kept for a day.", [NotFound]) with
+        {
+            Answers = [new(200, "It.", "PreviewJob")],
+        },
+        Api("POST", "/v1/segments/overlap", Segments, Scope.ProfilesRead, "Whom segments have in common, and a condition that is not saved.", [.. OfBodies, SegmentInvalid]) with
+        {
+            Body = "OverlapInput", Answers = [new(200, "Exact; estimated where there are more than 20,000 profiles and a condition that is not saved.", "Overlap")],
+        },
+        .. Exports("/v1/segments/{id}/exports", "the members of a segment", "ExportInput", [NotFound]),
+        .. Exports("/v1/exports", "all profiles", "ProfilesExportInput", []),
+        Api("GET", "/v1/exports/{id}", Segments, Scope.ProfilesRead, "What became of an export, and links to its files.", [NotFound]) with
+        {
+            Answers = [new(200, "The export; 'download' where it is done.", "Export")],
         },
         Api("GET", "/v1/segment-templates", Segments, Scope.Admin, "Segments of everyday marketing to start from.", []) with { Answers = [new(200, "Definitions.", "SegmentTemplates")] },
         Api("GET", "/v1/catalog", Profiles, Scope.ProfilesRead, "Every event name, property and trait that was seen.", [InvalidField, InvalidCursor]) with
@@ -227,6 +246,18 @@ public static class ApiOperations
             Answers = [new(201, "Made.", schema, null, "ETag"), new(200, "Replaced.", schema, null, "ETag")],
         },
         Api("DELETE", path, Segments, Scope.Admin, $"Deletes {what} that no segment uses.", [PreconditionFailed, SegmentInUse]) with { Parameters = ["header.If-Match"], Answers = [Nothing] },
+    ];
+
+    private static ApiOperation[] Exports(string path, string what, string body, ProblemType[] problems) =>
+    [
+        Api("POST", path, Segments, Scope.ProfilesRead, $"Exports {what} into files.", [.. OfBodies, RateLimited, .. problems]) with
+        {
+            Body = body, Answers = [new(202, "Under way.", "Export", null, "Location")],
+        },
+        Api("GET", path, Segments, Scope.ProfilesRead, $"The exports of {what}, newest first, without links.", [InvalidField, InvalidCursor, .. problems]) with
+        {
+            Parameters = ["query.limit", "query.cursor"], Answers = [new(200, "A page; 'next' is absent on the last one.", "ExportList")],
+        },
     ];
 
     private static ApiOperation Admin(string method, string path, string summary, IEnumerable<ProblemType> problems) => Api(method, path, Administration, Scope.Admin, summary, problems);

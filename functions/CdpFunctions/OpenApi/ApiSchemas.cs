@@ -21,6 +21,7 @@ internal static class ApiSchemas
             "Cdp-Request-Id": { "description": "Names this request.", "required": true, "schema": { "type": "string" } },
             "Cdp-Merged-From": { "description": "The id that was asked for, where that profile was merged into the one answered.", "schema": { "$ref": "#/components/schemas/ProfileId" } },
             "ETag": { "description": "The version, for If-Match.", "required": true, "schema": { "type": "string" } },
+            "Location": { "description": "Where it tells how far it is.", "required": true, "schema": { "type": "string" } },
             "Retry-After": { "description": "When to come back, in seconds.", "required": true, "schema": { "type": "integer", "minimum": 1 } },
             "x-ratelimit-reset": { "description": "The same, for older browser SDKs.", "required": true, "schema": { "type": "integer", "minimum": 1 } }
           },
@@ -207,6 +208,106 @@ internal static class ApiSchemas
                 "scanned": { "type": "integer" },
                 "of": { "type": "integer" },
                 "examples": { "type": "array", "items": { "type": "object", "properties": { "profileId": { "$ref": "#/components/schemas/ProfileId" }, "identifiers": { "$ref": "#/components/schemas/ByType" } } } },
+                "evaluatedAt": { "$ref": "#/components/schemas/Time" }
+              }
+            },
+            "ExportFields": { "type": "array", "maxItems": 200, "items": { "type": "string", "description": "An identifier type (email; email[] for all values), traits.x, the id of a computed trait, or one of profileId, identifiers, traits, computedTraits, segments, createdAt, firstSeenAt, lastSeenAt." } },
+            "ExportMode": { "enum": ["full", "delta"], "description": "A delta is what changed since the previous one that was done." },
+            "ExportInput": {
+              "type": "object",
+              "description": "What is not said is as in the segment's definition, else csv, full, gzip and the profile's id alone.",
+              "properties": { "format": { "enum": ["csv", "jsonl"] }, "mode": { "$ref": "#/components/schemas/ExportMode" }, "compression": { "enum": ["gzip", "none"] }, "fields": { "$ref": "#/components/schemas/ExportFields" } }
+            },
+            "ProfilesExportInput": {
+              "type": "object",
+              "description": "What is not said is as in the export every night: jsonl, full, gzip and all there is of a profile.",
+              "properties": { "format": { "enum": ["csv", "jsonl"] }, "mode": { "$ref": "#/components/schemas/ExportMode" }, "compression": { "enum": ["gzip", "none"] }, "fields": { "$ref": "#/components/schemas/ExportFields" } }
+            },
+            "Export": {
+              "type": "object",
+              "required": ["id", "segmentId", "state", "mode", "asOf", "rows", "parts", "startedAt"],
+              "properties": {
+                "id": { "type": "string", "pattern": "^exp_[0-7][0-9A-HJKMNP-TV-Z]{25}$" },
+                "segmentId": { "type": "string", "description": "_profiles where it is about all profiles." },
+                "state": { "enum": ["running", "done", "failed"] },
+                "reason": { "type": "string", "description": "Why it failed." },
+                "mode": { "$ref": "#/components/schemas/ExportMode" },
+                "since": { "type": "string", "description": "The export that a delta is against; absent where there was none." },
+                "definitionVersion": { "type": "integer" },
+                "asOf": { "$ref": "#/components/schemas/Time" },
+                "rows": { "type": "integer", "description": "So far." },
+                "parts": { "type": "integer" },
+                "startedAt": { "$ref": "#/components/schemas/Time" },
+                "completedAt": { "$ref": "#/components/schemas/Time" },
+                "download": {
+                  "type": "object",
+                  "required": ["expiresAt", "manifest", "parts"],
+                  "properties": { "expiresAt": { "$ref": "#/components/schemas/Time" }, "manifest": { "type": "string", "format": "uri" }, "parts": { "type": "array", "items": { "type": "string", "format": "uri" } } }
+                }
+              }
+            },
+            "ExportList": { "type": "object", "required": ["data"], "properties": { "data": { "type": "array", "items": { "$ref": "#/components/schemas/Export" } }, "next": { "type": "string" } } },
+            "PreviewJob": {
+              "type": "object",
+              "required": ["id", "state", "requestedAt"],
+              "properties": {
+                "id": { "type": "string" },
+                "state": { "enum": ["queued", "running", "done", "failed"] },
+                "requestedAt": { "$ref": "#/components/schemas/Time" },
+                "progress": { "type": "object", "description": "Until it is done.", "required": ["done"], "properties": { "done": { "type": "integer" }, "total": { "type": "integer", "description": "Estimated." } } },
+                "mode": { "enum": ["exact"] },
+                "size": { "type": "integer" },
+                "scanned": { "type": "integer" },
+                "of": { "type": "integer" },
+                "examples": { "type": "array", "items": { "type": "object", "properties": { "profileId": { "$ref": "#/components/schemas/ProfileId" }, "identifiers": { "$ref": "#/components/schemas/ByType" } } } },
+                "evaluatedAt": { "$ref": "#/components/schemas/Time" },
+                "reason": { "type": "string", "description": "Why it failed." }
+              }
+            },
+            "OverlapInput": {
+              "type": "object",
+              "required": ["segments"],
+              "properties": {
+                "segments": { "type": "array", "minItems": 1, "maxItems": 5, "items": { "$ref": "#/components/schemas/DefinitionId" } },
+                "where": { "$ref": "#/components/schemas/Condition" }
+              }
+            },
+            "Overlap": {
+              "type": "object",
+              "required": ["mode", "segments", "intersection", "union", "pairs", "evaluatedAt"],
+              "properties": {
+                "mode": { "enum": ["exact", "sample"] },
+                "segments": {
+                  "type": "array",
+                  "items": {
+                    "type": "object",
+                    "required": ["id", "size", "only"],
+                    "properties": {
+                      "id": { "type": "string", "description": "'preview' for the condition that is not saved." },
+                      "state": { "enum": ["live", "backfilling"] },
+                      "size": { "type": "integer" },
+                      "only": { "type": "integer", "description": "Who is in none of the others." }
+                    }
+                  }
+                },
+                "intersection": { "type": "integer" },
+                "union": { "type": "integer" },
+                "jaccard": { "type": "number", "description": "The intersection's share of the union; absent where that is empty." },
+                "pairs": {
+                  "type": "array",
+                  "items": {
+                    "type": "object",
+                    "required": ["segments", "intersection", "union"],
+                    "properties": {
+                      "segments": { "type": "array", "items": { "type": "string" } },
+                      "intersection": { "type": "integer" },
+                      "union": { "type": "integer" },
+                      "jaccard": { "type": "number" }
+                    }
+                  }
+                },
+                "scanned": { "type": "integer" },
+                "of": { "type": "integer" },
                 "evaluatedAt": { "$ref": "#/components/schemas/Time" }
               }
             },

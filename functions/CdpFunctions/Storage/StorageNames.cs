@@ -26,6 +26,8 @@ public static class StorageNames
         QueueName.SegmentsPoison => "segments-poison",
         QueueName.Deliveries => "deliveries",
         QueueName.DeliveriesPoison => "deliveries-poison",
+        QueueName.Exports => "exports",
+        QueueName.ExportsPoison => "exports-poison",
         QueueName.Imports => "imports",
         QueueName.ImportsPoison => "imports-poison",
         _ => throw new ArgumentOutOfRangeException(nameof(queue)),

@@ -300,6 +300,78 @@ public sealed class CatalogTests : IDisposable
         }
     }
 
+    [Theory]
+    [InlineData("{\"name\":")]
+    [InlineData("null")]
+    [InlineData("[]")]
+    [InlineData("""{"name":"Bad","source":"web","properties":null}""")]
+    [InlineData("""{"name":"Bad","source":"web","properties":{"types":[1]}}""")]
+    [InlineData("""{"name":"Bad","source":"web","properties":{"types":[0,0,0,0,0,0,0],"members":{"a":null}}}""")]
+    public async Task Flush_RowThatCannotBeRead_IsBegunAnew_AndCostsNoOther(string json)
+    {
+        Track("Bad", """{"a":1}""");
+        Track("Good", """{"a":1}""");
+        await recorder.FlushAsync(CancellationToken.None);
+        var bad = store.Snapshot().Single(r => r.Table == TableName.Catalog && r.Key.StartsWith("e|Bad|", StringComparison.Ordinal));
+        await store.CommitAsync(TableName.Catalog, bad.Partition, [RowWrite.Upsert(bad.Key, Encoding.UTF8.GetBytes(json))], CancellationToken.None);
+        Assert.Equal("Good", string.Join(' ', (await EntriesAsync()).Select(e => e.GetProperty("event").GetString())));
+
+        Track("Bad", """{"a":1}""");
+        Track("Good", """{"a":1}""");
+        Assert.Equal("Bad 1 Good 2", string.Join(' ', (await EntriesAsync()).Select(e => $"{e.GetProperty("event").GetString()} {e.GetProperty("count").GetInt32()}")));
+    }
+
+    [Fact]
+    public async Task Flush_RowThatCannotBeWritten_HoldsUpNoOther_AndIsGivenUpInTheEnd()
+    {
+        store.Before = static call => call.Operation == StoreOperation.Commit && call.Keys[0].StartsWith("e|B|", StringComparison.Ordinal)
+            ? throw new InvalidOperationException("too large")
+            : Task.CompletedTask;
+        for (var flush = 1; flush <= 4; flush++)
+        {
+            foreach (var name in new[] { "A", "B", "C" })
+                Track(name, """{"a":1}""");
+            await Assert.ThrowsAsync<InvalidOperationException>(() => recorder.FlushAsync(CancellationToken.None));
+        }
+
+        store.Before = null;
+        Assert.Equal("A 4 B 4 C 4", string.Join(' ', (await EntriesAsync()).Select(e => $"{e.GetProperty("event").GetString()} {e.GetProperty("count").GetInt32()}")));
+    }
+
+    [Fact]
+    public async Task Flush_NothingCanBeWritten_KeepsEverything()
+    {
+        store.Before = static call => call.Operation == StoreOperation.Commit ? throw new InvalidOperationException("down") : Task.CompletedTask;
+        for (var flush = 1; flush <= 20; flush++)
+        {
+            foreach (var name in new[] { "A", "B", "C", "D" })
+                Track(name, """{"a":1}""");
+            await Assert.ThrowsAsync<InvalidOperationException>(() => recorder.FlushAsync(CancellationToken.None));
+        }
+
+        store.Before = null;
+        Assert.Equal("A 20 B 20 C 20 D 20", string.Join(' ', (await EntriesAsync()).Select(e => $"{e.GetProperty("event").GetString()} {e.GetProperty("count").GetInt32()}")));
+    }
+
+    [Fact]
+    public async Task Digests_AreKeyed_SoThatAListOfNamesTellsNothing()
+    {
+        var digests = new List<string>();
+        for (var i = 0; i < 2; i++)
+        {
+            // Two installations, each with a key of its own.
+            var other = new FakeStore(time);
+            using var made = new CatalogRecorder(other, time);
+            Track("Viewed", """{"category":"Ann"}""", to: made);
+            await made.FlushAsync(CancellationToken.None);
+            var row = Encoding.UTF8.GetString(other.Snapshot().Single(r => r.Table == TableName.Catalog && r.Key.StartsWith("e|", StringComparison.Ordinal)).Data);
+            var text = JsonDocument.Parse(row).RootElement.GetProperty("properties").GetProperty("members").GetProperty("category").GetProperty("texts")[0];
+            digests.AddRange([text.GetProperty("digest").GetRawText(), text.GetProperty("people")[0].GetRawText()]);
+        }
+
+        Assert.Equal(4, digests.Distinct().Count());
+    }
+
     [Fact]
     public async Task Crash_LosesCounts_AndNamesComeAgain()
     {

@@ -59,7 +59,7 @@ public sealed class ListedMembers : IExportMembers
 
     public ExportMember? Find(string id) => profiles.GetValueOrDefault(MemberKey.Of(new ProfileId(id)));
 
-    public async IAsyncEnumerable<ExportMember> ReadAsync(string segmentId, string? after, [EnumeratorCancellation] CancellationToken cancellation)
+    public async IAsyncEnumerable<ExportMember> ReadAsync(ExportRequest request, string? after, [EnumeratorCancellation] CancellationToken cancellation)
     {
         // Weakly consistent, as the tables are: looked up again at each step.
         for (var key = Next(after); key is not null; key = Next(key))
@@ -70,7 +70,7 @@ public sealed class ListedMembers : IExportMembers
         }
     }
 
-    public ValueTask<ExportMember?> FindAsync(ProfileId id, CancellationToken cancellation) => ValueTask.FromResult(Find(id.Value));
+    public ValueTask<ExportMember?> FindAsync(ExportRequest request, ProfileId id, CancellationToken cancellation) => ValueTask.FromResult(Find(id.Value));
 
     private string? Next(string? after) => members.GetViewBetween(after + "\0", "~").Min;
 }

@@ -257,7 +257,7 @@ public sealed class SegmentExporterTests
     {
         var world = World(5);
         var members = new Moq.Mock<IExportMembers>();
-        members.Setup(m => m.ReadAsync("vip", null, default)).Returns(new[] { ListedMembers.Member(1, 1), ListedMembers.Member(1, 1) }.ToAsyncEnumerable());
+        members.Setup(m => m.ReadAsync(Moq.It.IsAny<ExportRequest>(), null, default)).Returns(new[] { ListedMembers.Member(1, 1), ListedMembers.Member(1, 1) }.ToAsyncEnumerable());
         var export = await world.StartAsync();
         var exporter = new SegmentExporter(world.Exports, world.Store, members.Object, new Cdp.Ids.IdGenerator(world.Time), world.Time);
 

@@ -12,6 +12,7 @@ using Cdp.Profiles;
 using Cdp.Segments;
 using Cdp.Segments.Backfill;
 using Cdp.Segments.Definitions;
+using Cdp.Segments.Reading;
 using Cdp.Sources;
 using Cdp.Storage;
 using Cdp.Tests.Profiles;
@@ -82,8 +83,9 @@ public sealed class Worker(FakeStore store, TimeProvider time, Random random, st
             var definitions = segments ? new DefinitionsRegistry(new DefinitionStore(store, time), time) : DefinitionsRegistry.None;
             Segments = new SegmentUpdater(store, profiles, definitions, time);
             var progress = new BackfillProgress(store, time);
-            Scheduler = new SegmentScheduler(store, store, definitions, progress, time);
-            Shards = new SegmentProcessor(store, store, Segments, new SegmentBackfill(store, profiles, definitions, progress, Segments, time), time);
+            var previews = new PreviewJobs(store, store, definitions, ids, time);
+            Scheduler = new SegmentScheduler(store, store, definitions, progress, previews, time);
+            Shards = new SegmentProcessor(store, store, Segments, new SegmentBackfill(store, profiles, definitions, progress, Segments, time), previews, time);
             Outbox = new Outbox(store, store, time);
             Catalog = new CatalogRecorder(store, time);
             Collector = new Collector(

@@ -108,6 +108,84 @@ public sealed class BackfillTests
         await world.CheckAsync();
     }
 
+    /// <summary>However many messages and workers there are: as many shards as there are lanes, and in each one call at a time.</summary>
+    [Fact]
+    public async Task Backfill_IsThrottled_ToALaneOfCallsEach()
+    {
+        var world = await PopulatedAsync();
+        await world.DefineAsync("buyer", One);
+        world.Time.Advance(SegmentBackfill.Settle);
+        await world.Worker.ScheduleAsync();
+        var messages = new List<FakeMessage>();
+        while (world.Store.Receive(QueueName.Segments) is { } message)
+            messages.Add(message);
+        Assert.Equal(BackfillProgress.Lanes, messages.Count);
+
+        var (open, most) = (0, 0);
+        world.Store.Before = async _ =>
+        {
+            var now = Interlocked.Increment(ref open);
+            lock (messages)
+                most = Math.Max(most, now);
+            await Task.Yield();
+        };
+        world.Store.After = _ =>
+        {
+            Interlocked.Decrement(ref open);
+            return Task.CompletedTask;
+        };
+        await Task.WhenAll(messages.Select(message => Task.Run(() => world.NewWorker().ProcessAsync(message))));
+        world.Store.Before = world.Store.After = null;
+        foreach (var message in messages)
+            world.Store.Delete(message);
+        Assert.InRange(most, 1, BackfillProgress.Lanes);
+        await RunAsync(world);
+        await world.CheckAsync();
+    }
+
+    /// <summary>Live traffic does not wait for a backfill, even for one that has a page in its hands; and what it does meanwhile is not lost.</summary>
+    [Fact]
+    public async Task EventsOfAProfile_WhoseBackfillIsUnderWay_DoNotWait_AndItsOldMembershipIsServed()
+    {
+        var world = await PopulatedAsync(("buyer", One));
+        await RunAsync(world);
+        await world.DefineAsync("buyer", Two);
+        world.Time.Advance(SegmentBackfill.Settle);
+        await world.Worker.ScheduleAsync();
+
+        // The backfill has read, and stops before its first write.
+        var (stopped, go) = (new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously), new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously));
+        var backfilling = world.NewWorker();
+        var live = world.NewWorker();
+        world.Store.Before = async call =>
+        {
+            if (Worker.Current != backfilling.Name || call is not { Operation: StoreOperation.Commit, Place: nameof(TableName.Profiles) })
+                return;
+            stopped.TrySetResult();
+            await go.Task;
+        };
+        var message = world.Store.Receive(QueueName.Segments)!;
+        var work = Task.Run(() => backfilling.ProcessAsync(message));
+        await stopped.Task;
+        Assert.False(work.IsCompleted);
+
+        for (var u = 0; u < 40; u++)
+        {
+            // By the old definition until the new one has come to them.
+            Assert.Equal(u % 4 > 0 ? "buyer" : "", world.SegmentsOf("user_id", $"u{u}"));
+            await SendAsync(world, live, Order($"live{u}", $"u{u}"));
+        }
+
+        Assert.Equal(40, world.Rows("e|").Count(r => EventRow.Decode(new ProfileId(r.Key.Split('|')[1]), r.Data).Event.MessageId.StartsWith("live", StringComparison.Ordinal)));
+        go.SetResult();
+        await work;
+        world.Store.Delete(message);
+        world.Store.Before = null;
+        await RunAsync(world);
+        Assert.Equal(30, world.Rows("s|").Count);
+        await world.CheckAsync();
+    }
+
     [Fact]
     public async Task Due_ThroughTheQueue_WaitsForABacklogToBeWorkedOff()
     {

@@ -75,8 +75,14 @@ public sealed class BackfillProgress(IRowStore rows, TimeProvider time)
         return new SegmentProgress(live, done, Math.Max(Math.Max(known, estimate), done));
     }
 
-    public async Task<(ShardProgress? Progress, string? Version)> FindAsync(int shard, CancellationToken cancellation) =>
-        await rows.GetAsync(TableName.Config, Partition, ProfileId.ShardName(shard), cancellation) is { } row ? (Read(row), row.Version) : (null, null);
+    /// <summary>All shards, with their versions, in one read.</summary>
+    public async Task<(ShardProgress? Progress, string? Version)[]> ReadAsync(CancellationToken cancellation)
+    {
+        var all = new (ShardProgress?, string?)[ProfileId.Shards];
+        await foreach (var row in rows.RangeAsync(TableName.Config, Partition, "", "~", ProfileId.Shards, cancellation))
+            all[Convert.ToInt32(row.Key, 16)] = (Read(row), row.Version);
+        return all;
+    }
 
     /// <summary>The new version; null where somebody else was quicker.</summary>
     public async Task<string?> SaveAsync(int shard, ShardProgress progress, string? version, CancellationToken cancellation)
@@ -88,13 +94,8 @@ public sealed class BackfillProgress(IRowStore rows, TimeProvider time)
         return result.Committed ? result.Versions[0] : null;
     }
 
-    private async Task<ShardProgress?[]> AllAsync(CancellationToken cancellation)
-    {
-        var all = new ShardProgress?[ProfileId.Shards];
-        await foreach (var row in rows.RangeAsync(TableName.Config, Partition, "", "~", ProfileId.Shards, cancellation))
-            all[Convert.ToInt32(row.Key, 16)] = Read(row);
-        return all;
-    }
+    private async Task<ShardProgress?[]> AllAsync(CancellationToken cancellation) =>
+        Array.ConvertAll(await ReadAsync(cancellation), static shard => shard.Progress);
 
     private static bool IsActive(ShardProgress? shard, DefinitionSet set, long fresh) => shard?.Epoch == set.BackfillEpoch && shard.At > fresh;
 

@@ -32,20 +32,18 @@ public sealed class SegmentBackfill(
 
     private const int PageSize = 100;
 
-    // Rows and bytes of one transaction, with room for one more profile.
-    private const int EnoughRows = StorageLimits.TransactionRows - SegmentFold.MostRows - 3;
-    private const int EnoughBytes = StorageLimits.TransactionBytes - StorageLimits.RowBytes;
-
     /// <returns>What is left of the lane; null for nothing, or where somebody else is at it.</returns>
     public async Task<BackfillRest?> RunAsync(int shard, Instant? oldestQueued, Deadline deadline, CancellationToken cancellation)
     {
+        // Once for all shards of the lane: where somebody else has been at one meanwhile, the first write is refused.
+        var all = await progress.ReadAsync(cancellation);
         for (; shard < ProfileId.Shards; shard += BackfillProgress.Lanes)
         {
             var set = await definitions.CurrentAsync(cancellation);
             var wait = set.ChangedAt.Plus(Settle).Milliseconds - Instant.Now(time).Milliseconds;
             if (wait > 0)
                 return new BackfillRest(shard, TimeSpan.FromMilliseconds(wait));
-            switch (await RunShardAsync(shard, set, oldestQueued, deadline, cancellation))
+            switch (await RunShardAsync(shard, all[shard], set, oldestQueued, deadline, cancellation))
             {
                 case null:
                     return null;
@@ -58,9 +56,10 @@ public sealed class SegmentBackfill(
     }
 
     /// <summary>True for done, false where the time is over, null where somebody else is at it.</summary>
-    private async Task<bool?> RunShardAsync(int shard, DefinitionSet set, Instant? oldestQueued, Deadline deadline, CancellationToken cancellation)
+    private async Task<bool?> RunShardAsync(
+        int shard, (ShardProgress? Progress, string? Version) stored, DefinitionSet set, Instant? oldestQueued, Deadline deadline, CancellationToken cancellation)
     {
-        var (present, version) = await progress.FindAsync(shard, cancellation);
+        var (present, version) = stored;
         // Set by a worker that knew newer definitions.
         if (present is not null && present.Epoch > set.BackfillEpoch)
             return true;
@@ -131,9 +130,10 @@ public sealed class SegmentBackfill(
             }
 
             document.Version++;
-            group.Add(fold, ProfileStore.Write(document, stored.Version, out _), stored.Id, writes);
-            if (group.Writes.Count >= EnoughRows || group.Bytes >= EnoughBytes)
+            var write = ProfileStore.Write(document, stored.Version, out var data);
+            if (!group.HasRoomFor(1 + writes.Count, data.Length))
                 group = await CommitAsync(group, oldestQueued, cancellation);
+            group.Add(fold, write, stored.Id, writes);
         }
 
         if (group.Profiles.Count > 0)
@@ -171,13 +171,17 @@ public sealed class SegmentBackfill(
 
     private sealed class Group
     {
+        private int bytes;
+
         public List<ProfileId> Profiles { get; } = [];
 
         public List<SegmentFold> Folds { get; } = [];
 
         public List<RowWrite> Writes { get; } = [];
 
-        public int Bytes { get; private set; }
+        /// <summary>Of one transaction.</summary>
+        public bool HasRoomFor(int rows, int length) =>
+            Profiles.Count == 0 || (Writes.Count + rows <= StorageLimits.TransactionRows && bytes + length <= StorageLimits.TransactionBytes);
 
         public void Add(SegmentFold? fold, RowWrite document, ProfileId id, List<RowWrite> with)
         {
@@ -186,7 +190,7 @@ public sealed class SegmentBackfill(
                 Folds.Add(fold);
             Writes.Add(document);
             Writes.AddRange(with);
-            Bytes += document.Data.Length;
+            bytes += document.Data.Length;
         }
     }
 }

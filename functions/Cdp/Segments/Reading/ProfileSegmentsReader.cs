@@ -16,7 +16,11 @@ public sealed record ProfileSegmentsView(IReadOnlyList<Membership> Memberships, 
 public sealed class ProfileSegmentsReader(IRowStore rows, DefinitionsRegistry definitions, TimeProvider time)
 {
     /// <returns>Null where nothing is defined.</returns>
-    public async Task<ProfileSegmentsView?> ReadAsync(Profile profile, CancellationToken cancellation)
+    public Task<ProfileSegmentsView?> ReadAsync(Profile profile, CancellationToken cancellation) => ReadAsync(profile, computed: true, cancellation);
+
+    /// <param name="computed">False: computed traits are not wanted, and finding them is most of the work.</param>
+    /// <returns>Null where nothing is defined.</returns>
+    public async Task<ProfileSegmentsView?> ReadAsync(Profile profile, bool computed, CancellationToken cancellation)
     {
         var set = await definitions.CurrentAsync(cancellation);
         if (SegmentFold.NeedsNewer(set, profile))
@@ -24,7 +28,7 @@ public sealed class ProfileSegmentsReader(IRowStore rows, DefinitionsRegistry de
         if (set.IsEmpty)
             return null;
         List<Membership> memberships = [.. profile.Memberships.Where(m => !SegmentFold.IsGone(set, m)).OrderBy(m => m.SegmentId, StringComparer.Ordinal)];
-        return new ProfileSegmentsView(memberships, await ComputeAsync(profile, set, cancellation));
+        return new ProfileSegmentsView(memberships, computed ? await ComputeAsync(profile, set, cancellation) : []);
     }
 
     private async Task<IReadOnlyList<KeyValuePair<string, string>>> ComputeAsync(Profile profile, DefinitionSet set, CancellationToken cancellation)

@@ -67,7 +67,8 @@ public sealed class SegmentMembers(IRowStore rows, ProfileStore profiles)
         return count;
     }
 
-    private static Membership? Find(Profile profile, StoredSegment segment) =>
+    /// <summary>Null where the profile is in none, or in one that had its id before.</summary>
+    internal static Membership? Find(Profile profile, StoredSegment segment) =>
         profile.Memberships.Find(m => m.SegmentId == segment.Id && m.DefinitionEpoch >= segment.Head.FirstEpoch);
 
     private async Task<List<ProfileId>> ListAsync(string segment, int shard, ProfileId? after, int most, CancellationToken cancellation)

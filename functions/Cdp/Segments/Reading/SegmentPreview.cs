@@ -1,7 +1,6 @@
 using Cdp.Events;
 using Cdp.Problems;
 using Cdp.Profiles;
-using Cdp.Segments.Backfill;
 using Cdp.Segments.Definitions;
 using Cdp.Segments.Language;
 using Cdp.Storage;
@@ -14,49 +13,68 @@ namespace Cdp.Segments.Reading;
 /// <param name="Of">All profiles; estimated where it is not exact.</param>
 public sealed record PreviewResult(bool IsExact, long Size, long Low, long High, long Scanned, long Of, IReadOnlyList<Profile> Examples, Instant At);
 
+/// <summary>How many profiles a preview looks at before it answers.</summary>
+/// <param name="MostExact">Beyond this many the answer is a sample, or a job: it has to be answered before the host gives up on it.</param>
+public sealed record PreviewLimits(int MostExact)
+{
+    public static readonly PreviewLimits Default = new(SegmentPreview.LargestSample);
+}
+
 /// <summary>Who would be in a segment, before it is saved: by the evaluator that serves live events, from the timelines.</summary>
 /// <remarks>
 /// A shard is chosen by a hash of the profile's id, so the profiles of some shards are a fair sample of all. Whole shards are read until there are enough.
 /// </remarks>
-public sealed class SegmentPreview(IRowStore rows, DefinitionsRegistry definitions, TimeProvider time)
+public sealed class SegmentPreview(IRowStore rows, DefinitionsRegistry definitions, PreviewLimits limits, TimeProvider time)
 {
-    /// <summary>Beyond this many profiles a preview is a sample: it has to be answered before the host gives up on it.</summary>
-    public const int MostExact = 20_000;
-
     public const int MostExamples = 10;
 
-    // Of a preview under another id nothing could be saved.
-    private const string Id = "preview";
+    public const int LargestSample = 20_000;
 
     private const int Parallel = 8;
-    private const int PageSize = 100;
 
     // Of the normal distribution, for 95 %.
     private const double Deviations = 1.96;
 
     /// <param name="sample">Profiles to look at; null for all.</param>
+    /// <returns>Null where all are asked for and there are more than can be looked at here.</returns>
     /// <exception cref="ProblemException">segment-invalid</exception>
-    public async Task<PreviewResult> PreviewAsync(Condition where, int? sample, CancellationToken cancellation)
+    public async Task<PreviewResult?> PreviewAsync(Condition where, int? sample, CancellationToken cancellation)
     {
         var set = await definitions.CurrentAsync(cancellation);
-        var preview = new SegmentDefinition(Id, Id, null, where, null, NotifyBackfill: false);
-        var errors = SegmentReferences.Check([.. set.SegmentDefinitions, preview]);
-        if (errors.Count > 0)
-            throw new ProblemException(new Problem(ProblemType.SegmentInvalid, errors[0] + ".", [.. errors.Select(e => new ProblemError("where", e))]));
-        var compiled = CompiledDefinitions.Compile(
-            0, CompiledDefinitions.OfOneEpoch(SegmentReferences.Reachable(preview, set.SegmentDefinitions)), CompiledDefinitions.OfOneEpoch(set.ComputedDefinitions));
         var now = Instant.Now(time);
-        var enough = Math.Min(sample ?? MostExact, MostExact);
+        var walk = TimelineWalk.Of(rows, where, set, now);
+        if (sample is null && await IsLargeAsync(cancellation))
+            return null;
+        var enough = Math.Min(sample ?? limits.MostExact, limits.MostExact);
         var found = new Tally();
         var shards = 0;
         for (; shards < ProfileId.Shards && found.Scanned < enough; shards += Parallel)
         {
-            var parts = await Task.WhenAll(Enumerable.Range(shards, Parallel).Select(shard => RunAsync(ProfileId.ShardName(shard), compiled, now, cancellation)));
+            var parts = await Task.WhenAll(Enumerable.Range(shards, Parallel).Select(shard => RunAsync(walk, shard, cancellation)));
             foreach (var part in parts)
                 found.Add(part);
         }
 
-        return Result(found, shards, now);
+        return sample is null && shards < ProfileId.Shards ? null : Result(found, shards, now);
+    }
+
+    /// <summary>Whether there are so many profiles that looking at them here need not be begun. Told by the first shards, of which no more is read than that takes.</summary>
+    private async Task<bool> IsLargeAsync(CancellationToken cancellation)
+    {
+        // A quarter more than their share: whoever is near the limit is counted exactly.
+        var most = (limits.MostExact * Parallel / ProfileId.Shards * 5 / 4) + 1;
+        var count = 0;
+        var (from, to) = ProfileRows.Documents(null);
+        for (var shard = 0; shard < Parallel; shard++)
+        {
+            await foreach (var _ in rows.RangeAsync(TableName.Profiles, ProfileId.ShardName(shard), from, to, TimelineWalk.PageSize, cancellation))
+            {
+                if (++count > most)
+                    return true;
+            }
+        }
+
+        return false;
     }
 
     private static PreviewResult Result(Tally found, int shards, Instant now)
@@ -73,38 +91,11 @@ public sealed class SegmentPreview(IRowStore rows, DefinitionsRegistry definitio
             found.Scanned, of, found.Examples, now);
     }
 
-    private async Task<Tally> RunAsync(string shard, CompiledDefinitions compiled, Instant now, CancellationToken cancellation)
+    private static async Task<Tally> RunAsync(TimelineWalk walk, int shard, CancellationToken cancellation)
     {
         var tally = new Tally();
-        ProfileId? after = null;
-        for (var page = new List<Profile>(); ; page.Clear())
-        {
-            var (from, to) = ProfileRows.Documents(after);
-            var count = 0;
-            await foreach (var row in rows.RangeAsync(TableName.Profiles, shard, from, to, PageSize, cancellation))
-            {
-                after = ProfileRows.ProfileOfLastPart(row.Key);
-                if (ProfileCodec.Decode(after.Value, row.Data) is { MergedInto: null, IsEmpty: false } profile)
-                    page.Add(profile);
-                if (++count == PageSize)
-                    break;
-            }
-
-            if (page.Count > 0)
-            {
-                await using var sweep = new EventSweep(rows, shard, page[0].Id, page[^1].Id, cancellation);
-                foreach (var profile in page)
-                {
-                    var state = await ProfileSegments.RefoldAsync(compiled, sweep.Of(profile.Id), cancellation: cancellation);
-                    var evaluation = await state.EvaluateAsync(
-                        now, new DocumentTraits(profile), new RowTimeline(rows, profile.Id), oldestQueued: null, everything: true, cancellation);
-                    tally.Add(profile, evaluation.Segments.Any(s => s is { SegmentId: Id, Member: true }));
-                }
-            }
-
-            if (count < PageSize)
-                return tally;
-        }
+        await walk.ShardAsync(shard, tally.Add, cancellation);
+        return tally;
     }
 
     private sealed class Tally
