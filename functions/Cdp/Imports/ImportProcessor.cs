@@ -59,7 +59,9 @@ public sealed class ImportProcessor(ImportStore imports, FileImporter importer, 
         await imports.DeleteAsync(id, cancellation);
     }
 
-    /// <summary>Sends the messages of imports that stand still again, and forgets those that are long past.</summary>
+    /// <summary>
+    /// Sends the messages of imports that stand still again, starts those whose file is there and nobody said so, and forgets those that are long past.
+    /// </summary>
     public async Task SweepAsync(CancellationToken cancellation)
     {
         var now = Instant.Now(time);
@@ -74,8 +76,19 @@ public sealed class ImportProcessor(ImportStore imports, FileImporter importer, 
             {
                 await DeleteAsync(import.Id, cancellation);
             }
+            else if (import is { State: ImportState.Waiting, Request.StartOnUpload: true } && IsInTime(import, now) && await IsUploadedAsync(import, cancellation))
+            {
+                await StartAsync(import.Id, cancellation);
+            }
         }
     }
+
+    // Not looked for at once: the storage tells of it sooner. Nor for ever: each look is a call, and the link has ended.
+    private static bool IsInTime(ImportDocument import, Instant now) =>
+        import.CreatedAt.Plus(ImportLimits.Stalled) < now && now < import.CreatedAt.Plus(ImportLimits.Upload + ImportLimits.Upload);
+
+    private async Task<bool> IsUploadedAsync(ImportDocument import, CancellationToken cancellation) =>
+        await blobs.ReadAsync(ContainerName.Imports, import.FileName, 0, 1, cancellation) is not null;
 
     // The storage may tell of one upload twice, and who began on the first message may have died since.
     private async Task<bool> IsAwaitedAsync(string id, string blob, CancellationToken cancellation)

@@ -178,22 +178,24 @@ public sealed class FileImporterTests
     [Fact]
     public async Task ADisabledSource_Fails_AndTheImportGoesOnWhenItIsStartedAgain()
     {
-        var id = await world.StartAsync(Rows(40) + "bad\n");
+        var id = await world.StartAsync(Rows(20) + "bad\n" + Rows(40).Split("user-19,19\n")[1] + "bad\n");
         await world.NewImporter().RunAsync(id, new Deadline(TimeProvider.System, TimeSpan.Zero), default);
         await world.Sources.PutAsync(new Source("shop", "Shop", "http", false, []), PutCondition.None, default);
         await world.RunAsync(id);
         var failed = (await world.Imports.GetAsync(id, default))!;
         Assert.Contains("disabled", failed.Reason, StringComparison.Ordinal);
-        Assert.InRange(failed.Rows, 1, 39);
+        Assert.InRange(failed.Rows, 21, 40);
+        Assert.Single(world.Report(failed));
 
         await world.Sources.PutAsync(new Source("shop", "Shop", "http", true, []), PutCondition.None, default);
         await world.Imports.StartAsync(id, default);
         await world.RunAsync(id);
 
         var done = (await world.Imports.GetAsync(id, default))!;
-        Assert.Equal((ImportState.Done, 41, 40, 1, null), (done.State, done.Rows, done.Accepted, done.Rejected, done.Reason));
+        Assert.Equal((ImportState.Done, 42, 40, 2, null), (done.State, done.Rows, done.Accepted, done.Rejected, done.Reason));
         Assert.Equal(40, (await world.QueuedAsync()).Count);
-        Assert.Single(world.Report(done));
+        Assert.Equal(["22", "43"], world.Report(done).Select(static line => line[0]));
+        Assert.Equal([done.FileName, done.Report!], world.Store.Blobs(ContainerName.Imports).Keys.Order(StringComparer.Ordinal));
     }
 
     [Fact]
@@ -275,6 +277,43 @@ public sealed class FileImporterTests
         Assert.Null(await world.Imports.GetAsync(done.Id, default));
         Assert.DoesNotContain(world.Store.Blobs(ContainerName.Imports).Keys, name => name.Contains(done.Id, StringComparison.Ordinal));
         Assert.NotNull(await world.Imports.GetAsync(stalled, default));
+    }
+
+    [Fact]
+    public async Task TheTimer_StartsWhatWasUploaded_WhereNobodySaidSo()
+    {
+        var uploaded = await world.AnnounceAsync("""{"sourceId":"shop","format":"csv"}""");
+        var byHand = await world.AnnounceAsync("""{"sourceId":"shop","format":"csv","startOnUpload":false}""");
+        var missing = await world.AnnounceAsync("""{"sourceId":"shop","format":"csv"}""");
+        foreach (var import in new[] { uploaded, byHand })
+            await world.Store.PutAsync(ContainerName.Imports, import.FileName, "userId\nu1\n"u8.ToArray(), default);
+        world.Time.Advance(ImportLimits.Stalled + TimeSpan.FromSeconds(1));
+
+        await world.NewProcessor().SweepAsync(default);
+
+        Assert.Equal(ImportMessage.Write(uploaded.Id), Assert.Single(world.Store.Messages(QueueName.Imports)).Body);
+        Assert.Equal(ImportState.Running, (await world.Imports.GetAsync(uploaded.Id, default))!.State);
+        Assert.All([byHand, missing], import => Assert.Equal(ImportState.Waiting, world.Imports.GetAsync(import.Id, default).GetAwaiter().GetResult()!.State));
+    }
+
+    [Fact]
+    public async Task AMessageThatIsGivenUp_IsSaidInItsImport_WhichGoesOnWhenItIsStarted()
+    {
+        var id = await world.StartAsync("userId\nu1,x\n" + string.Concat(Enumerable.Range(0, 60).Select(static i => $"user-{i}\n")) + "u2,x\n");
+        await world.NewImporter().RunAsync(id, new Deadline(TimeProvider.System, TimeSpan.Zero), default);
+        var processor = world.NewProcessor();
+        await processor.GiveUpAsync(ImportMessage.Write(id), default);
+        Assert.Equal(ImportState.Failed, (await world.Imports.GetAsync(id, default))!.State);
+
+        await processor.StartAsync(id, default);
+        await processor.ProcessAsync(Assert.Single(world.Store.Messages(QueueName.Imports)).Body, default);
+
+        var done = (await world.Imports.GetAsync(id, default))!;
+        Assert.Equal((ImportState.Done, 62, 60, 2), (done.State, done.Rows, done.Accepted, done.Rejected));
+        Assert.Equal(["2", "63"], world.Report(done).Select(static line => line[0]));
+        // It was done already when somebody gave it up.
+        await processor.GiveUpAsync(ImportMessage.Write(id), default);
+        Assert.Equal(ImportState.Done, (await world.Imports.GetAsync(id, default))!.State);
     }
 
     [Fact]
