@@ -7,6 +7,7 @@ using Cdp.Failures;
 using Cdp.Identity;
 using Cdp.Ids;
 using Cdp.Imports;
+using Cdp.Interactions;
 using Cdp.Processing;
 using Cdp.Profiles;
 using Cdp.Reading;
@@ -60,7 +61,7 @@ public static class CdpApplication
 
         services.AddSingleton<SourceStore>().AddSingleton<SourceRegistry>().AddSingleton<SourceRateLimiter>();
         services.AddSingleton<EventQueueWriter>().AddSingleton<Collector>();
-        services.AddSingleton(new SecretSettings(name => configuration[name])).AddSingleton<WebhookReceiver>();
+        services.AddSingleton(new SecretSettings(name => configuration[name])).AddSingleton<WebhookReceiver>().AddSingleton<InteractionRecorder>();
 
         services.AddSingleton<ProfileStore>().AddSingleton<IdentityIndex>().AddSingleton<IdentityResolver>().AddSingleton<ProfileMerger>();
         services.AddSingleton<QuarantineList>().AddSingleton<IdentifierSuspender>().AddSingleton<ProfileSplitter>().AddSingleton<Unmerges>();

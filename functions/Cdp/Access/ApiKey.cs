@@ -13,10 +13,13 @@ public static class Scope
 
     public const string StatsRead = "stats:read";
 
+    /// <summary>Calls, mails, meetings and notes of a sales team are taken: whoever has it can write on any timeline.</summary>
+    public const string InteractionsWrite = "interactions:write";
+
     /// <summary>Everything: sources, API keys, failures, and what the other scopes allow.</summary>
     public const string Admin = "admin";
 
-    public static readonly IReadOnlyList<string> All = [ProfilesRead, StatsRead, Admin];
+    public static readonly IReadOnlyList<string> All = [ProfilesRead, StatsRead, InteractionsWrite, Admin];
 }
 
 /// <summary>A key for the API. The key itself is shown once and never stored; its SHA-256 is.</summary>

@@ -45,6 +45,13 @@ public sealed class SourceRegistry(SourceStore store, TimeProvider time)
     public async ValueTask<Source?> FindByIdAsync(string id, long asked, CancellationToken cancellation) =>
         (await snapshots.BegunAfterAsync(asked, cancellation)).FindById(id);
 
+    /// <summary>The source a write key is of by the snapshot alone: null may also mean that the key is newer.</summary>
+    public async ValueTask<Source?> FindKnownAsync(string writeKey, CancellationToken cancellation) =>
+        writeKey.Length is 0 or > LongestKey ? null : (await snapshots.CurrentAsync(cancellation)).Find(writeKey);
+
+    /// <summary>The sources by their ids, all of one snapshot.</summary>
+    public async ValueTask<Func<string, Source?>> SnapshotAsync(CancellationToken cancellation) => (await snapshots.CurrentAsync(cancellation)).FindById;
+
     /// <summary>This process has just changed a source: whoever asks next reads them anew.</summary>
     public void Expire() => snapshots.Expire();
 

@@ -10,7 +10,7 @@ public static class WebhookPresets
     private const string Folder = "webhooks.";
 
     // In the order of the documentation.
-    private static readonly string[] Order = ["shopify"];
+    private static readonly string[] Order = ["shopify", "stripe", "hubspot", "salesforce", "pipedrive", "receipt", "sendgrid"];
 
     private static readonly Lazy<byte[]> SchemaText = new(() => Load("mapping.schema.json"));
     private static readonly Lazy<FrozenDictionary<string, WebhookPreset>> All = new(ReadAll);

@@ -79,7 +79,7 @@ public sealed class ProfileReads(ApiAccess access, ProfileReader profiles, Timel
         return found;
     }
 
-    private static void TellMergedFrom(HttpRequest request, FoundProfile found)
+    internal static void TellMergedFrom(HttpRequest request, FoundProfile found)
     {
         if (found.MergedFrom is { } merged)
             request.HttpContext.Response.Headers[MergedFrom] = merged.Value;

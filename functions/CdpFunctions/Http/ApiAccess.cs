@@ -20,6 +20,15 @@ public sealed class ApiAccess(ApiKeyRing keys)
         return await body();
     });
 
+    /// <summary>Whether the call has an API key; of one that lacks the scope it is not.</summary>
+    /// <exception cref="ProblemException">scope-missing</exception>
+    public async Task<bool> HasAsync(HttpRequest request, string scope)
+    {
+        if (KeyOf(request.Headers.Authorization.ToString()) is not { } text || await keys.FindAsync(text, request.HttpContext.RequestAborted) is not { } key)
+            return false;
+        return key.Allows(scope) ? true : throw Missing(key, scope);
+    }
+
     /// <exception cref="ProblemException">invalid-api-key or scope-missing.</exception>
     private async Task DemandAsync(HttpRequest request, string scope)
     {
@@ -28,10 +37,13 @@ public sealed class ApiAccess(ApiKeyRing keys)
         if (await keys.FindAsync(text, request.HttpContext.RequestAborted) is not { } key)
             throw Unknown(request, "The API key is not known.");
         if (!key.Allows(scope))
-            throw new ProblemException(ProblemType.ScopeMissing, $"The call needs the scope {scope}; the API key has {string.Join(", ", key.Scopes)}.");
+            throw Missing(key, scope);
     }
 
-    private static ProblemException Unknown(HttpRequest request, string detail)
+    private static ProblemException Missing(ApiKey key, string scope) =>
+        new(ProblemType.ScopeMissing, $"The call needs the scope {scope}; the API key has {string.Join(", ", key.Scopes)}.");
+
+    internal static ProblemException Unknown(HttpRequest request, string detail)
     {
         request.HttpContext.Response.Headers.WWWAuthenticate = "Bearer realm=\"cdp\"";
         return new ProblemException(ProblemType.InvalidApiKey, detail);

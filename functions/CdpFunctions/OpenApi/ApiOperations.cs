@@ -57,10 +57,15 @@ public static class ApiOperations
         Profile("", "A profile.", "Profile"),
         Profile("/traits", "Each trait with the time and the source of its value.", "Traits"),
         Profile("/identities", "Identifiers, merges, and every decision against an identifier.", "Identities"),
+        Profile("/interactions", "Calls, mails, meetings, notes, deals and tickets, newest first.", "Interactions", [InvalidField, InvalidCursor], "kind", "from", "to", "limit", "cursor"),
         Profile("/events", "The timeline, newest first.", "Events", [InvalidField, InvalidCursor], "name", "eventType", "from", "to", "limit", "cursor"),
         Api("POST", "/v1/profiles/lookup", Profiles, Scope.ProfilesRead, "The profile of an identifier, which stays out of URLs and logs.", [.. OfBodies, InvalidKey, ProfileNotFound]) with
         {
             Body = "Lookup", Answers = [new(200, "The profile.", "Profile")],
+        },
+        Api("POST", "/v1/interactions", Profiles, Scope.InteractionsWrite, "A call, mail, meeting or note of somebody who has no CRM. Instead of an API key a write key will do, of a source with trust server.", [.. OfBodies, SourceDisabled, RateLimited, EventTooLarge, NoIdentity]) with
+        {
+            Body = "InteractionInput", Answers = [new(200, "The interaction is stored durably.", "Recorded")],
         },
         Admin("POST", "/v1/profiles/{key}/unmerge", "Takes a wrong merge back.", [.. OfBodies, InvalidKey, ProfileNotFound, NotFound, MergeInProgress]) with
         {

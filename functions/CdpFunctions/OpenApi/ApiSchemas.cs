@@ -37,6 +37,7 @@ internal static class ApiSchemas
             "query.limit": { "name": "limit", "in": "query", "schema": { "type": "integer", "minimum": 1, "maximum": 1000, "default": 50 } },
             "query.cursor": { "name": "cursor", "in": "query", "description": "'next' of the page before, with the same path and filters.", "schema": { "type": "string" } },
             "query.name": { "name": "name", "in": "query", "description": "Names of track calls, exactly.", "schema": { "type": "array", "items": { "type": "string" } } },
+            "query.kind": { "name": "kind", "in": "query", "schema": { "type": "array", "items": { "$ref": "#/components/schemas/InteractionKind" } } },
             "query.eventType": { "name": "type", "in": "query", "schema": { "type": "array", "items": { "$ref": "#/components/schemas/EventType" } } },
             "query.from": { "name": "from", "in": "query", "description": "Inclusive.", "schema": { "type": "string", "format": "date-time" } },
             "query.to": { "name": "to", "in": "query", "description": "Exclusive.", "schema": { "type": "string", "format": "date-time" } },
@@ -620,6 +621,45 @@ internal static class ApiSchemas
                 }
               }
             },
+            "InteractionKind": { "enum": ["call", "email", "meeting", "note", "deal", "ticket"] },
+            "InteractionInput": {
+              "type": "object",
+              "required": ["kind", "person"],
+              "properties": {
+                "messageId": { "type": ["string", "null"], "maxLength": 100, "description": "Counts once. Without one a repetition is another interaction." },
+                "kind": { "enum": ["call", "email", "meeting", "note"] },
+                "person": { "type": "object", "required": ["type", "value"], "properties": { "type": { "type": "string", "example": "email" }, "value": { "type": "string" } } },
+                "direction": { "enum": ["inbound", "outbound", null] },
+                "outcome": { "type": ["string", "null"], "maxLength": 200 },
+                "subject": { "type": ["string", "null"], "maxLength": 1000 },
+                "text": { "type": ["string", "null"], "maxLength": 20000 },
+                "by": { "type": ["string", "null"], "maxLength": 200, "description": "Who of the company." },
+                "at": { "$ref": "#/components/schemas/SentTime" },
+                "durationSeconds": { "type": ["number", "null"], "minimum": 0, "maximum": 2592000 },
+                "properties": { "type": ["object", "null"] }
+              }
+            },
+            "Recorded": { "type": "object", "required": ["success", "sourceId", "messageId"], "properties": { "success": { "const": true }, "sourceId": { "type": "string" }, "messageId": { "type": "string" } } },
+            "Interactions": {
+              "type": "object",
+              "required": ["data"],
+              "properties": {
+                "data": {
+                  "type": "array",
+                  "items": {
+                    "type": "object",
+                    "required": ["kind", "at", "messageId", "sourceId"],
+                    "properties": {
+                      "kind": { "$ref": "#/components/schemas/InteractionKind" }, "event": { "type": "string" }, "at": { "$ref": "#/components/schemas/Time" },
+                      "messageId": { "type": "string" }, "sourceId": { "type": "string" },
+                      "direction": { "type": "string" }, "outcome": { "type": "string" }, "by": { "type": "string" }, "subject": { "type": "string" }, "text": { "type": "string" }, "stage": { "type": "string" },
+                      "properties": { "type": "object" }
+                    }
+                  }
+                },
+                "next": { "type": "string" }
+              }
+            },
             "Secret": {
               "description": "Sent: the text, or the name of a setting below Cdp__Secrets__. Answered: that it is set, and when it was. What was answered may be sent again and changes nothing.",
               "oneOf": [
@@ -772,7 +812,7 @@ internal static class ApiSchemas
             "ApiKeyInput": {
               "type": "object",
               "required": ["name", "scopes"],
-              "properties": { "name": { "type": "string", "maxLength": 200 }, "scopes": { "type": "array", "minItems": 1, "items": { "enum": ["profiles:read", "stats:read", "admin"] } } }
+              "properties": { "name": { "type": "string", "maxLength": 200 }, "scopes": { "type": "array", "minItems": 1, "items": { "enum": ["profiles:read", "stats:read", "interactions:write", "admin"] } } }
             },
             "ApiKey": {
               "allOf": [{ "$ref": "#/components/schemas/ApiKeyInput" }],

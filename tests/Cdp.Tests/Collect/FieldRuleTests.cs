@@ -115,7 +115,6 @@ public sealed class FieldRuleTests
     }
 
     [Theory]
-    [InlineData("""{"mapping":{}}""", "mapping")]
     [InlineData("""{"requireConsent":[]}""", "requireConsent")]
     public void What_would_have_no_effect_is_refused(string json, string path)
     {

@@ -89,6 +89,7 @@ internal sealed class JsonSchemaSubset(JsonElement root)
         "string" => json.ValueKind == JsonValueKind.String,
         "number" => json.ValueKind == JsonValueKind.Number,
         "boolean" => json.ValueKind is JsonValueKind.True or JsonValueKind.False,
+        "null" => json.ValueKind == JsonValueKind.Null,
         _ => throw new NotSupportedException(type),
     };
 }

@@ -25,6 +25,10 @@ public sealed class AdminApiTests(ApiApp app) : IClassFixture<ApiApp>
     [InlineData("PUT", "/v1/sources/local", "admin")]
     [InlineData("DELETE", "/v1/sources/local", "admin")]
     [InlineData("POST", "/v1/sources/local/write-keys", "admin")]
+    [InlineData("POST", "/v1/sources/local/preview", "admin")]
+    [InlineData("GET", "/v1/mapping-schema", "admin")]
+    [InlineData("GET", "/v1/mapping-presets", "admin")]
+    [InlineData("GET", "/v1/profiles/user_id:x/interactions", "profiles:read")]
     [InlineData("DELETE", "/v1/sources/local/write-keys/local", "admin")]
     [InlineData("GET", "/v1/identity-rules", "admin")]
     [InlineData("PUT", "/v1/identity-rules", "admin")]
@@ -150,7 +154,7 @@ public sealed class AdminApiTests(ApiApp app) : IClassFixture<ApiApp>
 
     [Theory]
     [InlineData("a", """{"id":"b","name":7,"type":"ftp","enabled":"yes","origins":["https://shop.example/","*"],"rateLimit":{"eventsPerSecond":0,"burst":1},"trust":"full","fieldRules":[{"path":"x","action":"hash"},1],"mapping":{},"requireConsent":["marketing"],"typo":1}""",
-        "id name type enabled trust origins[0] origins[1] rateLimit.eventsPerSecond rateLimit.burst fieldRules[1] fieldRules[0].action mapping requireConsent typo")]
+        "id name type enabled trust origins[0] origins[1] rateLimit.eventsPerSecond rateLimit.burst fieldRules[1] fieldRules[0].action requireConsent typo")]
     [InlineData("a", """{"fieldRules":[{"path":"userId","action":"drop"},{"path":"context.ip","action":"drop"},{"path":"context..ip","action":"drop"},{"path":"event.x","action":"drop"}]}""",
         "fieldRules[0].path fieldRules[2].path fieldRules[3].path")]
     [InlineData("A", "{}", "id")]

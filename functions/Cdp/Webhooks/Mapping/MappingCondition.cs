@@ -83,7 +83,7 @@ internal sealed class PathCondition(MappingPath path, string op, IReadOnlyList<J
                 return false;
             default:
                 return present && value.ValueKind == JsonValueKind.String && operands[0].ValueKind == JsonValueKind.String
-                    && Conversions.TextOrNull(value) is { } text && HoldsOfText(text, operands[0].GetString()!);
+                    && Conversions.TextOrNull(value) is { } text && Conversions.TextOrNull(operands[0]) is { } operand && HoldsOfText(text, operand);
         }
     }
 

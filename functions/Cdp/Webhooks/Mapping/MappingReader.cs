@@ -1,6 +1,7 @@
 using System.Text;
 using System.Text.Json;
 using Cdp.Events;
+using Cdp.Interactions;
 using Cdp.Problems;
 
 namespace Cdp.Webhooks.Mapping;
@@ -16,9 +17,6 @@ internal sealed class MappingReader
     private readonly List<ProblemError> errors = [];
 
     public IReadOnlyList<ProblemError> Errors => errors;
-
-    /// <summary>The kinds of interactions; they are on the wire.</summary>
-    public static readonly IReadOnlyList<string> Interactions = ["call", "email", "meeting", "note", "deal", "ticket"];
 
     public void Refuse(string path, string reason)
     {
@@ -36,7 +34,7 @@ internal sealed class MappingReader
 
         string? name = null, type = null, interaction = null;
         MappingCondition? when = null;
-        MappingPath? forEach = null;
+        var forEach = new List<MappingPath>();
         MappingValue? messageId = null, timestamp = null, context = null;
         var fresh = false;
         var members = new List<(string, MappingValue)>();
@@ -52,16 +50,26 @@ internal sealed class MappingReader
                 case "when":
                     when = Condition(member.Value, at, 0);
                     break;
+                case "forEach" when member.Value.ValueKind == JsonValueKind.Array:
+                    var lists = 0;
+                    foreach (var list in member.Value.EnumerateArray())
+                    {
+                        if (Path(list, $"{at}[{lists++}]") is { } candidate)
+                            forEach.Add(candidate);
+                    }
+
+                    break;
                 case "forEach":
-                    forEach = Path(member.Value, at);
+                    if (Path(member.Value, at) is { } only)
+                        forEach.Add(only);
                     break;
                 case "type":
                     type = Type(member.Value, at);
                     break;
                 case "interaction":
                     interaction = Text(member.Value, at, blank: false);
-                    if (interaction is not null && !Interactions.Contains(interaction))
-                        Refuse(at, "none of " + string.Join(", ", Interactions));
+                    if (interaction is not null && !InteractionKinds.All.Contains(interaction))
+                        Refuse(at, "none of " + string.Join(", ", InteractionKinds.All));
                     break;
                 case "messageId" when member.Value.ValueKind == JsonValueKind.Null:
                     fresh = true;
@@ -157,16 +165,21 @@ internal sealed class MappingReader
         MappingPath? all = null;
         var without = Nothing;
         var members = new List<(string, MappingValue)>();
+        var named = new List<(MappingValue, MappingValue)>();
         foreach (var member in json.EnumerateObject())
         {
             var at = path + "." + member.Name;
             if (member.Name == "*")
                 (all, without) = Others(member.Value, at);
-            else if (Value(member.Value, at, level) is { } value)
+            else if (Value(member.Value, at, level) is not { } value)
+                continue;
+            else if (!member.Name.Contains("{{", StringComparison.Ordinal))
                 members.Add((member.Name, value));
+            else if (Template(member.Name, at) is { } name)
+                named.Add((name, value));
         }
 
-        return new ObjectValue(members, all, without);
+        return new ObjectValue(members, named, all, without);
     }
 
     private (MappingPath? All, IReadOnlySet<string> Without) Others(JsonElement json, string path)
@@ -326,6 +339,7 @@ internal sealed class MappingReader
         var read = Path(list, path + ".each");
         MappingCondition? when = null;
         MappingValue? item = null;
+        var firstOnly = false;
         foreach (var member in json.EnumerateObject())
         {
             var at = path + "." + member.Name;
@@ -333,13 +347,17 @@ internal sealed class MappingReader
                 item = Value(member.Value, at, level + 1);
             else if (member.Name == "when")
                 when = Condition(member.Value, at, 0);
+            else if (member.Name == "take" && member.Value.ValueKind == JsonValueKind.String && member.Value.ValueEquals("first"u8))
+                firstOnly = true;
+            else if (member.Name == "take")
+                Refuse(at, "not \"first\"");
             else if (member.Name != "each")
                 Refuse(at, "unknown");
         }
 
         if (!json.TryGetProperty("item", out _))
             Refuse(path + ".item", "missing: the value that each entry becomes");
-        return read is null || item is null ? null : new EachValue(read, when, item);
+        return read is null || item is null ? null : new EachValue(read, when, item, firstOnly);
     }
 
     private TemplateValue? Template(string text, string path)

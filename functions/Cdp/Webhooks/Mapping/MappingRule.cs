@@ -16,11 +16,12 @@ internal sealed record MappedEvent(string Rule, byte[] Json, Refused? Refused);
 internal sealed record SkippedRule(string Rule, string Reason);
 
 /// <summary>One rule of a mapping: which payloads it is about, and the event that it makes, or one for each entry of a list.</summary>
+/// <param name="ForEach">Where the list may stand: the first path that leads anywhere counts, and one object there is a list of one. None: the payload itself.</param>
 /// <param name="MessageId">Null: made from the payload, so that the same payload counts once.</param>
 /// <param name="FreshMessageId">No id at all: the collector makes one, and a repetition counts again.</param>
 /// <param name="Interaction">Marks the event as something between a person and the company, such as <c>call</c>; null for others.</param>
 internal sealed record MappingRule(
-    string Name, MappingCondition? When, MappingPath? ForEach, string Type, MappingValue? MessageId, bool FreshMessageId, MappingValue? Timestamp,
+    string Name, MappingCondition? When, IReadOnlyList<MappingPath> ForEach, string Type, MappingValue? MessageId, bool FreshMessageId, MappingValue? Timestamp,
     IReadOnlyList<(string Name, MappingValue Value)> Members, MappingValue? Context, IReadOnlyList<(string Type, MappingValue Value)> ExternalIds, string? Interaction)
 {
     private const int HashBytes = 16;
@@ -31,7 +32,7 @@ internal sealed record MappingRule(
     public bool Apply(MappingScope scope, ReadOnlySpan<byte> payload, List<MappedEvent> events, List<SkippedRule>? skipped, int most)
     {
         scope.Item = scope.Payload;
-        if (ForEach is null)
+        if (ForEach.Count == 0)
         {
             if (When?.Failing(scope) is { } failing)
             {
@@ -45,32 +46,60 @@ internal sealed record MappingRule(
             return true;
         }
 
-        if (!ForEach.TryFind(scope, out var list) || list.ValueKind != JsonValueKind.Array)
+        var before = events.Count;
+        if (FindList(scope) is not { } list)
         {
-            skipped?.Add(new SkippedRule(Name, $"{ForEach.Text} is no list"));
+            skipped?.Add(new SkippedRule(Name, $"{ForEach[0].Text} is no list"));
             return true;
         }
 
-        var index = 0;
-        var before = events.Count;
-        string? last = null;
-        foreach (var entry in list.EnumerateArray())
+        var failure = $"{ForEach[0].Text} is empty";
+        if (list.ValueKind == JsonValueKind.Object)
         {
-            scope.Item = entry;
-            last = When?.Failing(scope);
-            if (last is null)
+            if (!TryMake(scope, payload, list, 0, events, most, ref failure))
+                return false;
+        }
+        else
+        {
+            var index = 0;
+            foreach (var entry in list.EnumerateArray())
             {
-                if (events.Count == most)
+                if (!TryMake(scope, payload, entry, index++, events, most, ref failure))
                     return false;
-                events.Add(Make(scope, payload, index));
             }
-
-            index++;
         }
 
         scope.Item = scope.Payload;
         if (events.Count == before)
-            skipped?.Add(new SkippedRule(Name, last ?? $"{ForEach.Text} is empty"));
+            skipped?.Add(new SkippedRule(Name, failure));
+        return true;
+    }
+
+    private JsonElement? FindList(MappingScope scope)
+    {
+        foreach (var path in ForEach)
+        {
+            if (path.TryFind(scope, out var found) && found.ValueKind is JsonValueKind.Array or JsonValueKind.Object)
+                return found;
+        }
+
+        return null;
+    }
+
+    /// <param name="failure">The condition that does not hold of this entry.</param>
+    /// <returns>False where there are too many already.</returns>
+    private bool TryMake(MappingScope scope, ReadOnlySpan<byte> payload, JsonElement entry, int index, List<MappedEvent> events, int most, ref string failure)
+    {
+        scope.Item = entry;
+        if (When?.Failing(scope) is { } failing)
+        {
+            failure = failing;
+            return true;
+        }
+
+        if (events.Count == most)
+            return false;
+        events.Add(Make(scope, payload, index));
         return true;
     }
 

@@ -151,7 +151,8 @@ internal sealed class ListValue(IReadOnlyList<MappingValue> values) : MappingVal
 }
 
 /// <summary>A list with one entry for each of a list of the payload; absent where there is no list or it gives nothing.</summary>
-internal sealed class EachValue(MappingPath list, MappingCondition? when, MappingValue item) : MappingValue
+/// <param name="firstOnly">Not a list: the first entry that there is.</param>
+internal sealed class EachValue(MappingPath list, MappingCondition? when, MappingValue item, bool firstOnly) : MappingValue
 {
     public override byte[]? Take(MappingScope scope)
     {
@@ -167,6 +168,12 @@ internal sealed class EachValue(MappingPath list, MappingCondition? when, Mappin
             scope.Item = entry;
             if ((when is not null && when.Failing(scope) is not null) || item.Take(scope) is not { } taken)
                 continue;
+            if (firstOnly)
+            {
+                scope.Item = outer;
+                return taken;
+            }
+
             if (json.Length > 1)
                 json.WriteByte((byte)',');
             json.Write(taken);
@@ -181,7 +188,9 @@ internal sealed class EachValue(MappingPath list, MappingCondition? when, Mappin
 /// <summary>An object of named values; those that are absent are left out, and so is an object without any.</summary>
 /// <param name="all">An object of the payload whose other members are taken as they are; null for none.</param>
 /// <param name="without">Members of that object which are not taken.</param>
-internal sealed class ObjectValue(IReadOnlyList<(string Name, MappingValue Value)> members, MappingPath? all, IReadOnlySet<string> without) : MappingValue
+/// <param name="named">Members whose names come from the payload too; those that have a name already are passed over.</param>
+internal sealed class ObjectValue(
+    IReadOnlyList<(string Name, MappingValue Value)> members, IReadOnlyList<(MappingValue Name, MappingValue Value)> named, MappingPath? all, IReadOnlySet<string> without) : MappingValue
 {
     public override byte[]? Take(MappingScope scope)
     {
@@ -189,37 +198,48 @@ internal sealed class ObjectValue(IReadOnlyList<(string Name, MappingValue Value
         json.WriteByte((byte)'{');
         foreach (var (name, value) in members)
         {
-            byte[]? taken;
+            byte[]? given;
             try
             {
-                taken = value.Take(scope);
+                given = value.Take(scope);
             }
             catch (MappingFaultException exception)
             {
                 throw new MappingFaultException(exception.Message) { At = exception.At.Length == 0 ? name : name + "." + exception.At };
             }
 
-            if (taken is not null)
-                Append(json, MappingJson.Quote(name), taken);
+            if (given is not null)
+                Append(json, MappingJson.Quote(name), given);
+        }
+
+        HashSet<string>? taken = null;
+        foreach (var (nameValue, value) in named)
+        {
+            if (TemplateValue.TextOf(nameValue.Take(scope)) is { Length: > 0 } name && IsFree(name) && (taken ??= new HashSet<string>(StringComparer.Ordinal)).Add(name)
+                && value.Take(scope) is { } item)
+            {
+                Append(json, MappingJson.Quote(name), item);
+            }
         }
 
         if (all is not null && all.TryFind(scope, out var found) && found.ValueKind == JsonValueKind.Object)
-            AppendAll(json, found, scope);
+            AppendAll(json, found, scope, taken);
         json.WriteByte((byte)'}');
         return json.Length == 2 ? null : json.ToArray();
     }
 
-    private void AppendAll(MemoryStream json, JsonElement found, MappingScope scope)
+    private void AppendAll(MemoryStream json, JsonElement found, MappingScope scope, HashSet<string>? besides)
     {
         foreach (var member in found.EnumerateObject())
         {
-            if (!IsTaken(member.Name))
+            if (!IsFree(member.Name) || besides?.Contains(member.Name) == true)
                 continue;
             Append(json, MappingJson.Quote(member.Name), Raw(member.Value, scope));
         }
     }
 
-    private bool IsTaken(string name)
+    /// <summary>No member of its own has the name, and it is not left out.</summary>
+    private bool IsFree(string name)
     {
         if (without.Contains(name))
             return false;
