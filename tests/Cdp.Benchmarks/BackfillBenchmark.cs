@@ -2,6 +2,7 @@ using System.Diagnostics;
 using System.Text;
 using System.Text.Json;
 using Cdp.Identity;
+using Cdp.Processing;
 using Cdp.Profiles;
 using Cdp.Segments;
 using Cdp.Segments.Backfill;
@@ -76,7 +77,8 @@ internal static class BackfillBenchmark
         using var json = JsonDocument.Parse(Definition(round));
         await new DefinitionStore(rows, TimeProvider.System).PutSegmentAsync(json.RootElement.Clone(), _ => { }, CancellationToken.None);
         var (profiles, definitions, progress) = (new ProfileStore(rows), new DefinitionsRegistry(new DefinitionStore(rows, time), time), new BackfillProgress(rows, time));
-        var backfill = new SegmentBackfill(rows, profiles, definitions, progress, new SegmentUpdater(rows, profiles, definitions, time), time);
+        var outbox = new Outbox(rows, new NobodyIsTold(), time);
+        var backfill = new SegmentBackfill(rows, profiles, definitions, progress, new SegmentUpdater(rows, profiles, definitions, outbox, time), outbox, time);
         var clock = Stopwatch.StartNew();
         await Task.WhenAll(Enumerable.Range(0, BackfillProgress.Lanes).Select(lane => Task.Run(
             () => backfill.RunAsync(lane, null, new Deadline(time, TimeSpan.FromMinutes(10)), CancellationToken.None))));
@@ -111,5 +113,13 @@ internal static class BackfillBenchmark
     private sealed class Ahead(TimeSpan by) : TimeProvider
     {
         public override DateTimeOffset GetUtcNow() => base.GetUtcNow() + by;
+    }
+
+    /// <summary>A backfill is silent.</summary>
+    private sealed class NobodyIsTold : IMessageQueue
+    {
+        public Task SendAsync(QueueName queue, string body, TimeSpan? delay, CancellationToken cancellation) => throw new InvalidOperationException($"A message for {queue}.");
+
+        public Task<QueueBacklog> BacklogAsync(QueueName queue, CancellationToken cancellation) => throw new InvalidOperationException($"Asked for {queue}.");
     }
 }

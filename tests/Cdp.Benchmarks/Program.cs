@@ -11,6 +11,7 @@ var benchmarks = new Dictionary<string, Func<Task>>(StringComparer.Ordinal)
     ["process"] = ProcessBenchmark.RunAsync,
     ["segments"] = SegmentsBenchmark.RunAsync,
     ["segments-live"] = SegmentsLiveBenchmark.RunAsync,
+    ["realtime"] = RealtimeBenchmark.RunAsync,
     ["backfill"] = BackfillBenchmark.RunAsync,
     ["catalog"] = CatalogBenchmark.RunAsync,
 };

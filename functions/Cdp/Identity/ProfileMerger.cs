@@ -68,6 +68,9 @@ public sealed class ProfileMerger(
     // Two rows an event, the permit, and the document where both sides had an event.
     private const int CopiedEvents = (StorageLimits.TransactionRows - 2) / 2;
 
+    // Beside the document, the permit, and a due row and the one it replaces.
+    private const int MostInherited = StorageLimits.TransactionRows - 4;
+
     /// <param name="deadline">When to stop and come again.</param>
     public async Task<MergeProgress> MergeAsync(MergeRequest request, Deadline deadline, CancellationToken cancellation) =>
         await MergeAsync(request, await registry.CurrentAsync(cancellation), deadline, depth: 0, cancellation);
@@ -383,6 +386,7 @@ public sealed class ProfileMerger(
     {
         var loser = (await profiles.FindAsync(absorption.Loser, fresh: true, cancellation))!.Value.Decode();
         var bothIdentified = false;
+        List<RowWrite> inherited = [];
         var changed = await UpdateAsync(winner, absorption, (document, present) =>
         {
             if (present.Folded)
@@ -394,22 +398,43 @@ public sealed class ProfileMerger(
             document.Absorb(loser, withTraits: fits);
             if (!fits)
                 document.Record(new IdentityDecision(request.At, request.MessageId, request.LinkedTo, DecisionAction.TraitsRefused, FailureReason.ProfileFull));
+            inherited = Inherit(document, loser);
             // What the loser has given up is no longer reserved.
             var at = document.Absorbing.FindIndex(present.IsSame);
             document.Absorbing[at] = document.Absorbing[at] with { Folded = true };
             SetState(document, present.MergeId, MergeState.Copying);
             return true;
-        }, document => WithFold(document, absorption, request.At), cancellation);
+        }, document => WithFold(document, absorption, inherited, request.At), cancellation);
         if (!changed)
             return;
         Telemetry.Merged("copying");
         Telemetry.ProfilesChanged(loser.IsEmpty ? 0 : -1, bothIdentified ? -1 : 0);
     }
 
-    /// <summary>Segments are folded anew when the timeline is whole: what is due now is put off until then.</summary>
-    private static List<RowWrite> WithFold(Profile document, Absorption absorption, Instant at)
+    /// <summary>
+    /// The loser's segments are the winner's until the timeline is whole and tells. So nobody drops out of a segment while the merge is under way, and who was told that the
+    /// loser entered is told if the two together are not in it: its own memberships just vanish, with <see cref="ForgetSegmentsAsync"/>.
+    /// </summary>
+    private static List<RowWrite> Inherit(Profile document, Profile loser)
     {
-        var writes = new List<RowWrite> { RowWrite.Insert(ProfileRows.CopyPermit(document.Id, absorption.Loser), default) };
+        var writes = new List<RowWrite>();
+        foreach (var membership in loser.Memberships)
+        {
+            if (writes.Count == MostInherited)
+                break;
+            if (document.Memberships.Exists(m => m.SegmentId == membership.SegmentId))
+                continue;
+            document.Memberships.Add(membership with { FromMerge = true });
+            writes.Add(RowWrite.Upsert(ProfileRows.Member(membership.SegmentId, document.Id), default));
+        }
+
+        return writes;
+    }
+
+    /// <summary>Segments are folded anew when the timeline is whole: what is due now is put off until then.</summary>
+    private static List<RowWrite> WithFold(Profile document, Absorption absorption, List<RowWrite> inherited, Instant at)
+    {
+        var writes = new List<RowWrite>(inherited) { RowWrite.Insert(ProfileRows.CopyPermit(document.Id, absorption.Loser), default) };
         if (document.NeedsRefold)
             DueRows.Bring(document, at, writes);
         return writes;

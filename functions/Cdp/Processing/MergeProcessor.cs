@@ -1,3 +1,4 @@
+using Cdp.Events;
 using Cdp.Identity;
 using Cdp.Segments;
 using Cdp.Storage;
@@ -30,7 +31,11 @@ public sealed class MergeProcessor(ProfileMerger merger, ProfileSplitter splitte
             progress = await merger.MergeAsync(request, deadline, cancellation);
             // The two are one person: their segments need not wait for the timer.
             if (progress == MergeProgress.Done)
-                await segments.SettleAsync(request.First, cancellation);
+            {
+                // Somebody may have been found to have abandoned a cart on either side: the two together have it still, unless an order may be waiting.
+                var oldest = (await queue.BacklogAsync(QueueName.Events, cancellation)).OldestInsertedOn;
+                await segments.SettleAsync(request.First, oldest is { } at ? Instant.Of(at) : null, cancellation);
+            }
         }
 
         if (progress is MergeProgress.Postponed or MergeProgress.Unfinished)

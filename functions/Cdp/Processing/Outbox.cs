@@ -19,14 +19,28 @@ public sealed class Outbox(IRowStore rows, IMessageQueue queue, TimeProvider tim
     /// <summary>Rows younger than this are still in the hands of the worker that wrote them.</summary>
     public static readonly TimeSpan SweepAge = TimeSpan.FromSeconds(60);
 
-    /// <summary>The row to add to the commit that leads to <paramref name="version"/> of the profile.</summary>
-    public RowWrite Write(ProfileId profile, long version, IReadOnlyList<Effect> effects) =>
-        RowWrite.Insert(
-            ProfileRows.Outbox(profile, Instant.Now(time), version),
-            JsonSerializer.SerializeToUtf8Bytes(effects, OutboxJson.Default.IReadOnlyListEffect));
+    // Few, so that live traffic keeps its latency.
+    private const int SweptAtOnce = 4;
 
-    /// <summary>Sends the effects of a committed row and deletes it.</summary>
-    public async Task DispatchAsync(string shard, string key, IReadOnlyList<Effect> effects, CancellationToken cancellation)
+    /// <summary>
+    /// Adds their row to the commit that leads to <paramref name="version"/> of the profile. Once it is committed they are sent by <see cref="DispatchAsync(StagedEffects?,
+    /// CancellationToken)"/>; who dies in between, or cannot reach the queue, leaves the row to the sweep.
+    /// </summary>
+    /// <returns>Null where nothing has to leave: no row then.</returns>
+    public StagedEffects? Stage(ProfileId profile, long version, CommitEffects effects, List<RowWrite> writes)
+    {
+        if (effects.All.Count == 0)
+            return null;
+        var key = ProfileRows.Outbox(profile, Instant.Now(time), version);
+        writes.Add(RowWrite.Insert(key, JsonSerializer.SerializeToUtf8Bytes(effects.All, OutboxJson.Default.IReadOnlyListEffect)));
+        return new StagedEffects(profile, key, effects.All);
+    }
+
+    /// <summary>Sends what was committed, if there was anything, and deletes its row.</summary>
+    public Task DispatchAsync(StagedEffects? staged, CancellationToken cancellation) =>
+        staged is null ? Task.CompletedTask : DispatchAsync(staged.Profile.Shard, staged.Key, staged.Effects, cancellation);
+
+    private async Task DispatchAsync(string shard, string key, IReadOnlyList<Effect> effects, CancellationToken cancellation)
     {
         foreach (var effect in effects)
             await queue.SendAsync(effect.Queue, effect.Body, delay: null, cancellation);
@@ -36,7 +50,7 @@ public sealed class Outbox(IRowStore rows, IMessageQueue queue, TimeProvider tim
 
     /// <summary>Sends what workers left behind, in all shards. Two sweeps at once only send twice.</summary>
     public Task SweepAsync(CancellationToken cancellation) =>
-        Parallel.ForAsync(0, ProfileId.Shards, new ParallelOptions { MaxDegreeOfParallelism = 16, CancellationToken = cancellation },
+        Parallel.ForAsync(0, ProfileId.Shards, new ParallelOptions { MaxDegreeOfParallelism = SweptAtOnce, CancellationToken = cancellation },
             async (shard, token) => await SweepAsync(ProfileId.ShardName(shard), token));
 
     /// <summary>Sends what a worker left behind in one shard. Returns how many rows there were.</summary>

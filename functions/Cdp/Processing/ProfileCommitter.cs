@@ -82,7 +82,7 @@ public sealed class ProfileCommitter(
     {
         var writes = new List<RowWrite>(StorageLimits.TransactionRows) { default };
         var folded = new List<AssignedEvent>();
-        var effects = new List<Effect>();
+        var effects = new CommitEffects();
         var stale = new List<AssignedEvent>();
         var (known, identified) = (stored is not null, document.IsIdentified);
         var segments = await OpenSegmentsAsync(document, cancellation);
@@ -105,7 +105,7 @@ public sealed class ProfileCommitter(
         if (folded.Count == 0)
             return true;
 
-        FinishSegments(segments, document, writes);
+        FinishSegments(segments, document, writes, effects);
         document.Version++;
         writes[0] = ProfileStore.Write(document, stored?.Version, out var data);
         var full = data.Length > ProfileCodec.MostBytes;
@@ -121,23 +121,16 @@ public sealed class ProfileCommitter(
             // The events count and stay on the timeline; the document takes no more traits.
             document = stored?.Decode() ?? new Profile(batch.Profile);
             writes.RemoveRange(1, writes.Count - 1);
-            effects.Clear();
+            effects = new CommitEffects();
             segments = await OpenSegmentsAsync(document, cancellation);
             foreach (var assigned in folded)
                 await FoldAsync(document, segments, assigned, writes, effects, withTraits: false, cancellation);
-            FinishSegments(segments, document, writes);
+            FinishSegments(segments, document, writes, effects);
             document.Version++;
             writes[0] = ProfileStore.Write(document, stored?.Version, out data);
         }
 
-        string? outboxKey = null;
-        if (effects.Count > 0)
-        {
-            var write = outbox.Write(batch.Profile, document.Version, effects);
-            outboxKey = write.Key;
-            writes.Add(write);
-        }
-
+        var staged = outbox.Stage(batch.Profile, document.Version, effects, writes);
         var result = await rows.CommitAsync(TableName.Profiles, batch.Profile.Shard, writes, cancellation);
         if (!result.Committed)
         {
@@ -151,13 +144,12 @@ public sealed class ProfileCommitter(
         Note(batch.Profile, folded);
         segments?.Committed();
         Telemetry.ProfilesChanged(known ? 0 : 1, !identified && document.IsIdentified ? 1 : 0);
-        if (outboxKey is not null)
-            await outbox.DispatchAsync(batch.Profile.Shard, outboxKey, effects, cancellation);
+        await outbox.DispatchAsync(staged, cancellation);
         return true;
     }
 
     private static async ValueTask FoldAsync(
-        Profile document, SegmentFold? segments, AssignedEvent assigned, List<RowWrite> writes, List<Effect> effects, bool withTraits, CancellationToken cancellation)
+        Profile document, SegmentFold? segments, AssignedEvent assigned, List<RowWrite> writes, CommitEffects effects, bool withTraits, CancellationToken cancellation)
     {
         var (e, resolution) = assigned;
         document.Apply(e, resolution.Identifiers, withTraits);
@@ -165,7 +157,7 @@ public sealed class ProfileCommitter(
         foreach (var decision in resolution.Decisions)
             document.Record(decision);
         foreach (var merge in resolution.Merges)
-            effects.Add(new Effect(QueueName.Merges, merge.ToJson()));
+            effects.Add(merge);
         writes.Add(RowWrite.Insert(
             ProfileRows.Event(document.Id, e.Timestamp, e.MessageKey), new EventRow(e, document.Id, document.Version + 1, changes).Encode(document.Id)));
         writes.Add(RowWrite.Insert(ProfileRows.Marker(document.Id, e.MessageKey), ProfileRows.MarkerData(e)));
@@ -192,12 +184,17 @@ public sealed class ProfileCommitter(
             : segments;
     }
 
-    private void FinishSegments(SegmentFold? segments, Profile document, List<RowWrite> writes)
+    private void FinishSegments(SegmentFold? segments, Profile document, List<RowWrite> writes, CommitEffects effects)
     {
         if (segments is not null)
+        {
             segments.Finish(writes, exactly: false);
+            effects.Add(segments.Changes);
+        }
         else if (document.NeedsRefold)
+        {
             DueRows.Bring(document, Instant.Now(time).Plus(SegmentUpdater.Postponement), writes);
+        }
     }
 
     /// <summary>

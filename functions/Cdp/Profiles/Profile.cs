@@ -50,6 +50,12 @@ public sealed class Profile(ProfileId id)
     /// <summary>Counts entries and exits of all segments, for ever: what names each of them.</summary>
     public long MembershipChanges { get; set; }
 
+    /// <summary>
+    /// What definitions up to this epoch say has been brought into the memberships once. What newer ones change is their backfill's doing, and nobody is told of it
+    /// who did not ask for it.
+    /// </summary>
+    public long FoldedEpoch { get; set; }
+
     /// <summary>When something can change without an event, at the latest; there is exactly this row <c>d|</c>. See <see cref="DueRows"/>.</summary>
     public Instant? Due { get; set; }
 
@@ -198,6 +204,9 @@ public sealed class Profile(ProfileId id)
                 Release(released);
         }
 
+        // One that had no event is told what the other one would have been.
+        if (IsEmpty)
+            FoldedEpoch = loser.FoldedEpoch;
         AddEventsOf(loser, withTraits);
         MembershipChanges = Math.Max(MembershipChanges, loser.MembershipChanges);
         NeedsRefold |= loser.NeedsRefold || !SegmentState.IsEmpty || !loser.SegmentState.IsEmpty;

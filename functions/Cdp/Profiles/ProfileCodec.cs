@@ -190,14 +190,17 @@ public static class ProfileCodec
     }
 
     private static bool HasSegments(Profile profile) =>
-        !profile.SegmentState.IsEmpty || profile.Memberships.Count > 0 || profile.MembershipChanges > 0 || profile.Due is not null || profile.NeedsRefold;
+        !profile.SegmentState.IsEmpty || profile.Memberships.Count > 0 || profile.MembershipChanges > 0 || profile.Due is not null || profile.NeedsRefold || profile.FoldedEpoch > 0;
 
     private static void WriteSegments(ref Writer writer, Profile profile)
     {
         var start = writer.Begin((byte)Tag.Segments);
-        writer.Byte((byte)((profile.NeedsRefold ? 1 : 0) | (profile.Due is not null ? 2 : 0)));
+        var fromMerge = profile.Memberships.FindAll(static m => m.FromMerge);
+        writer.Byte((byte)((profile.NeedsRefold ? 1 : 0) | (profile.Due is not null ? 2 : 0) | (profile.FoldedEpoch > 0 ? 4 : 0) | (fromMerge.Count > 0 ? 8 : 0)));
         if (profile.Due is { } due)
             writer.Long(due.Milliseconds);
+        if (profile.FoldedEpoch > 0)
+            writer.Long(profile.FoldedEpoch);
         writer.Long(profile.MembershipChanges);
         writer.Int(profile.Memberships.Count);
         foreach (var membership in profile.Memberships)
@@ -206,6 +209,13 @@ public static class ProfileCodec
             writer.Long(membership.Since.Milliseconds);
             writer.Long(membership.DefinitionVersion);
             writer.Long(membership.DefinitionEpoch);
+        }
+
+        if (fromMerge.Count > 0)
+        {
+            writer.Int(fromMerge.Count);
+            foreach (var membership in fromMerge)
+                writer.String(membership.SegmentId);
         }
 
         writer.Bytes(profile.SegmentState.Span);
@@ -218,9 +228,20 @@ public static class ProfileCodec
         profile.NeedsRefold = (flags & 1) != 0;
         if ((flags & 2) != 0)
             profile.Due = reader.Instant();
+        if ((flags & 4) != 0)
+            profile.FoldedEpoch = reader.Long();
         profile.MembershipChanges = reader.Long();
         for (var n = reader.Int(); n > 0; n--)
             profile.Memberships.Add(new Membership(reader.String(), reader.Instant(), reader.Long(), reader.Long()));
+        for (var n = (flags & 8) != 0 ? reader.Int() : 0; n > 0; n--)
+        {
+            var id = reader.String();
+            var index = profile.Memberships.FindIndex(m => m.SegmentId == id);
+            if (index < 0)
+                throw new InvalidDataException($"The document of {profile.Id} has a merged membership of a segment it is not in.");
+            profile.Memberships[index] = profile.Memberships[index] with { FromMerge = true };
+        }
+
         profile.SegmentState = reader.Bytes();
     }
 

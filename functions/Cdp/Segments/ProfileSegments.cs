@@ -306,7 +306,7 @@ public sealed class ProfileSegments
         {
             if (awaits)
             {
-                results.Segments.Add(new SegmentResult(definition.Id, null, AwaitsBackfill: true));
+                results.Segments.Add(new SegmentResult(definition.Id, null, AwaitsBackfill: true, definition.Epoch));
                 return;
             }
 
@@ -315,7 +315,7 @@ public sealed class ProfileSegments
             // A part that is unknown is of no matter where the whole is decided.
             if (outcome.Result is not null)
                 context.Needed.RemoveRange(needed, context.Needed.Count - needed);
-            results.Segments.Add(new SegmentResult(definition.Id, outcome.Result, AwaitsBackfill: false));
+            results.Segments.Add(new SegmentResult(definition.Id, outcome.Result, AwaitsBackfill: false, definition.Epoch));
             results.MembershipDue = Math.Min(results.MembershipDue, outcome.Next);
             results.Due = Math.Min(results.Due, outcome.Next);
             return;

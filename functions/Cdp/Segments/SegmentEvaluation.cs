@@ -5,7 +5,8 @@ namespace Cdp.Segments;
 /// <summary>Whether the profile is in a segment.</summary>
 /// <param name="Member">Null: not known. Membership then stays as it is: until the backfill, or until the timeline has been read.</param>
 /// <param name="AwaitsBackfill">The definition came into use after this profile was last folded whole.</param>
-public readonly record struct SegmentResult(string SegmentId, bool? Member, bool AwaitsBackfill);
+/// <param name="Epoch">In which it came to mean what it means now, by itself or by what it uses.</param>
+public readonly record struct SegmentResult(string SegmentId, bool? Member, bool AwaitsBackfill, long Epoch = 0);
 
 /// <summary>The value of a computed trait.</summary>
 /// <param name="Json">JSON text; null where there is no value, or where it is not known.</param>

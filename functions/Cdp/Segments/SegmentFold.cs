@@ -1,3 +1,4 @@
+using Cdp.Deliveries;
 using Cdp.Events;
 using Cdp.Profiles;
 using Cdp.Segments.Definitions;
@@ -18,6 +19,11 @@ namespace Cdp.Segments;
 /// <para>
 /// A transaction has room for so many membership rows only. What does not fit is left to a refold, which is due at once. A state that does not fit into the
 /// document is not kept: the profile is folded from its timeline every ten minutes instead.
+/// </para>
+/// <para>
+/// Each entry and exit is counted in the document and is one <see cref="Changes">change</see>, named by that count: it leaves with the commit that counts it, or not at
+/// all. What a new or changed definition brings to a profile that was there before is silent, unless the definition has <c>backfill.notify</c>. Where a refold is the
+/// first to see a definition it is that definition's backfill, whoever asked for the refold (<see cref="Profile.FoldedEpoch"/>).
 /// </para>
 /// </remarks>
 public sealed class SegmentFold
@@ -43,14 +49,19 @@ public sealed class SegmentFold
     private readonly DocumentTraits traits;
     private readonly Instant now;
     private readonly string[] before;
+    private readonly List<Change> leaving = [];
+
+    // Null for a fold that goes on from a state: it knows nothing of definitions that are newer than that.
+    private readonly long? foldedBefore;
     private int changed;
     private int entered;
     private int exited;
     private Instant? due;
     private bool isFull;
 
-    private SegmentFold(DefinitionSet set, Profile document, ProfileSegments state, ITimeline timeline, Instant now)
+    private SegmentFold(DefinitionSet set, Profile document, ProfileSegments state, ITimeline timeline, Instant now, long? foldedBefore = null)
     {
+        this.foldedBefore = foldedBefore;
         this.set = set;
         this.document = document;
         this.state = state;
@@ -74,8 +85,10 @@ public sealed class SegmentFold
             return null;
         if (!document.SegmentState.IsEmpty)
             return new SegmentFold(set, document, ProfileSegments.Open(set.Compiled, document.SegmentState), timeline, now);
-        var isNew = document.IsEmpty && document.Absorbing.Count == 0 && !document.IsSplitting;
-        return isNew ? new SegmentFold(set, document, ProfileSegments.New(set.Compiled), timeline, now) : null;
+        if (!document.IsEmpty || document.Absorbing.Count > 0 || document.IsSplitting)
+            return null;
+        document.FoldedEpoch = set.Epoch;
+        return new SegmentFold(set, document, ProfileSegments.New(set.Compiled), timeline, now);
     }
 
     /// <summary>Everything anew from the timeline, which has to be whole.</summary>
@@ -87,8 +100,11 @@ public sealed class SegmentFold
         var earlier = document.SegmentState.IsEmpty ? null : ProfileSegments.Open(set.Compiled, document.SegmentState);
         var refolded = await ProfileSegments.RefoldAsync(set.Compiled, whole, earlier, cancellation);
         document.NeedsRefold = false;
-        return new SegmentFold(set, document, refolded, timeline, now);
+        return new SegmentFold(set, document, refolded, timeline, now, document.FoldedEpoch);
     }
+
+    /// <summary>What the commit changes about memberships, for whom it concerns; silent ones are left out.</summary>
+    public IReadOnlyList<Change> Changes => leaving;
 
     /// <summary>The document was written under definitions that this process does not have yet: nothing may be folded with these.</summary>
     public bool NeedsNewerDefinitions => state.NeedsNewerDefinitions;
@@ -105,7 +121,7 @@ public sealed class SegmentFold
     public async ValueTask<IReadOnlyList<SegmentChange>> ApplyAsync(Event e, CancellationToken cancellation)
     {
         state.Apply(e);
-        return Take(await state.EvaluateAsync(now, traits, timeline, Backlogged, everything: false, cancellation));
+        return Take(await state.EvaluateAsync(now, traits, timeline, Backlogged, everything: false, cancellation), e);
     }
 
     /// <summary>What has changed by time; with <paramref name="everything"/> also what is new, and what is gone.</summary>
@@ -120,7 +136,7 @@ public sealed class SegmentFold
             }
         }
 
-        Take(await state.EvaluateAsync(now, traits, timeline, oldestQueued, everything, cancellation));
+        Take(await state.EvaluateAsync(now, traits, timeline, oldestQueued, everything, cancellation), cause: null);
     }
 
     /// <summary>The state into the document; index rows and the due row into the transaction.</summary>
@@ -131,6 +147,9 @@ public sealed class SegmentFold
         var fits = encoded.Length <= MostStateBytes;
         document.SegmentState = fits ? encoded : default;
         document.NeedsRefold = isFull || !fits;
+        // What did not fit is of the same definitions, and no less silent.
+        if (foldedBefore is not null && !isFull)
+            document.FoldedEpoch = set.Epoch;
         foreach (var membership in document.Memberships)
         {
             if (Array.IndexOf(before, membership.SegmentId) < 0)
@@ -156,7 +175,7 @@ public sealed class SegmentFold
     /// <summary>The transaction has taken effect.</summary>
     public void Committed() => Telemetry.SegmentsChanged(entered, exited);
 
-    private IReadOnlyList<SegmentChange> Take(SegmentEvaluation evaluation)
+    private IReadOnlyList<SegmentChange> Take(SegmentEvaluation evaluation, Event? cause)
     {
         due = evaluation.MembershipDue;
         List<SegmentChange>? changes = null;
@@ -168,9 +187,9 @@ public sealed class SegmentFold
             var index = document.Memberships.FindIndex(m => m.SegmentId == result.SegmentId);
             var present = index < 0 ? null : document.Memberships[index];
             var isMember = present is not null && present.DefinitionEpoch >= head.FirstEpoch;
-            if (member && isMember)
+            if (member && isMember && !present!.FromMerge)
             {
-                if (present!.DefinitionVersion != head.Version)
+                if (present.DefinitionVersion != head.Version)
                     document.Memberships[index] = present with { DefinitionVersion = head.Version, DefinitionEpoch = head.Epoch };
                 continue;
             }
@@ -179,7 +198,9 @@ public sealed class SegmentFold
                 continue;
             if (present is not null)
                 document.Memberships.RemoveAt(index);
-            if (member)
+            if (member && isMember)
+                document.Memberships.Add(present! with { DefinitionVersion = head.Version, DefinitionEpoch = head.Epoch, FromMerge = false });
+            else if (member)
                 document.Memberships.Add(new Membership(result.SegmentId, evaluation.At, head.Version, head.Epoch));
             // It was in another segment that had the id before: that one is gone, without an exit.
             if (!member && !isMember)
@@ -190,10 +211,25 @@ public sealed class SegmentFold
             else
                 exited++;
             (changes ??= []).Add(new SegmentChange(result.SegmentId, member));
+            if (foldedBefore is not { } folded || result.Epoch <= folded || set.ById[result.SegmentId].Definition.NotifyBackfill)
+                leaving.Add(ChangeOf(result.SegmentId, member, head.Version, evaluation.At, cause));
         }
 
         return changes ?? (IReadOnlyList<SegmentChange>)Nothing;
     }
+
+    /// <summary>Of the version that the document gets by this commit.</summary>
+    private Change ChangeOf(string segment, bool entered, long definitionVersion, Instant at, Event? cause) =>
+        new(
+            $"{segment}:{document.Id}:{document.MembershipChanges}", entered ? ChangeKind.SegmentEntered : ChangeKind.SegmentExited, document.Id, document.Version + 1, at)
+        {
+            SegmentId = segment,
+            DefinitionVersion = definitionVersion,
+            MessageId = cause?.MessageId,
+            SourceId = cause?.SourceId,
+            Timestamp = cause?.Timestamp,
+            Historical = cause is { Historical: true },
+        };
 
     private bool HasRoom()
     {

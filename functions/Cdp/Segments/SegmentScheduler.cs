@@ -13,7 +13,8 @@ namespace Cdp.Segments;
 /// </summary>
 public sealed class SegmentScheduler(IRowStore rows, IMessageQueue queue, DefinitionsRegistry definitions, BackfillProgress progress, PreviewJobs previews, TimeProvider time)
 {
-    private const int Parallel = 16;
+    // Few, so that live traffic keeps its latency.
+    private const int Parallel = 4;
 
     public async Task ScheduleAsync(CancellationToken cancellation)
     {

@@ -1,4 +1,5 @@
 using Cdp.Events;
+using Cdp.Processing;
 using Cdp.Profiles;
 using Cdp.Segments.Definitions;
 using Cdp.Storage;
@@ -7,10 +8,10 @@ namespace Cdp.Segments;
 
 /// <summary>Brings the segments of a profile up to date without an event: because time has passed, or because its timeline has become another one.</summary>
 /// <remarks>
-/// One transaction of the document, its index rows and its due row, on condition of the document's version: two at once, or one that dies, leave nothing half
-/// done, and the due row stays until it is done.
+/// One transaction of the document, its index rows, its due row and the effects, on condition of the document's version: two at once, or one that dies, leave nothing
+/// half done, and the due row stays until it is done. Dies after it: the due row is gone, the changes are in the outbox, from where they are swept.
 /// </remarks>
-public sealed class SegmentUpdater(IRowStore rows, ProfileStore profiles, DefinitionsRegistry definitions, TimeProvider time)
+public sealed class SegmentUpdater(IRowStore rows, ProfileStore profiles, DefinitionsRegistry definitions, Outbox outbox, TimeProvider time)
 {
     /// <summary>How long a merge or an unmerge is given, which has to be done before its profile is folded anew.</summary>
     public static readonly TimeSpan Postponement = TimeSpan.FromSeconds(60);
@@ -37,9 +38,14 @@ public sealed class SegmentUpdater(IRowStore rows, ProfileStore profiles, Defini
                 DueRows.Set(document, now.Plus(Postponement), writes);
             else
                 fold = await UpdateAsync(document, now, oldestQueued, writes, cancellation);
+            var effects = new CommitEffects();
+            if (fold is not null)
+                effects.Add(fold.Changes);
+            var staged = outbox.Stage(id, document.Version + 1, effects, writes);
             if (!await profiles.SaveAsync(document, stored.Version, cancellation, writes))
                 continue;
             fold?.Committed();
+            await outbox.DispatchAsync(staged, cancellation);
             return;
         }
 
@@ -47,11 +53,12 @@ public sealed class SegmentUpdater(IRowStore rows, ProfileStore profiles, Defini
     }
 
     /// <summary>Folds anew where a merge or an unmerge has asked for it and is done. The due row sees to it too, only later.</summary>
-    public async Task SettleAsync(ProfileId id, CancellationToken cancellation)
+    /// <param name="oldestQueued">See <see cref="ProfileSegments.Evaluate"/>.</param>
+    public async Task SettleAsync(ProfileId id, Instant? oldestQueued, CancellationToken cancellation)
     {
         var (found, document, _) = await profiles.FollowAsync(id, fresh: true, cancellation);
         if (document is { NeedsRefold: true, Absorbing.Count: 0, IsSplitting: false })
-            await UpdateAsync(found, oldestQueued: new Instant(0), cancellation);
+            await UpdateAsync(found, oldestQueued, cancellation);
     }
 
     private async Task<SegmentFold?> UpdateAsync(Profile document, Instant now, Instant? oldestQueued, List<RowWrite> writes, CancellationToken cancellation)

@@ -34,8 +34,8 @@ public sealed class Worker(FakeStore store, TimeProvider time, Random random, st
 
     public string Name { get; } = name;
 
-    public Task CollectAsync(string body, string writeKey = World.WriteKey) =>
-        ActAsync(() => app.Collector.CollectAsync(new CollectCall(null, Encoding.UTF8.GetBytes(body), WriteKey: writeKey), CancellationToken.None));
+    public Task CollectAsync(string body, string writeKey = World.WriteKey, bool historical = false) =>
+        ActAsync(() => app.Collector.CollectAsync(new CollectCall(null, Encoding.UTF8.GetBytes(body), WriteKey: writeKey, Historical: historical), CancellationToken.None));
 
     public Task ProcessAsync(FakeMessage message) => ActAsync(() => message.Queue switch
     {
@@ -81,12 +81,12 @@ public sealed class Worker(FakeStore store, TimeProvider time, Random random, st
             var failures = new FailureLog(store, time);
             var suspender = new IdentifierSuspender(index, profiles, new QuarantineList(store), log, ids, time);
             var definitions = segments ? new DefinitionsRegistry(new DefinitionStore(store, time), time) : DefinitionsRegistry.None;
-            Segments = new SegmentUpdater(store, profiles, definitions, time);
+            Outbox = new Outbox(store, store, time);
+            Segments = new SegmentUpdater(store, profiles, definitions, Outbox, time);
             var progress = new BackfillProgress(store, time);
             var previews = new PreviewJobs(store, store, definitions, ids, time);
             Scheduler = new SegmentScheduler(store, store, definitions, progress, previews, time);
-            Shards = new SegmentProcessor(store, store, Segments, new SegmentBackfill(store, profiles, definitions, progress, Segments, time), previews, time);
-            Outbox = new Outbox(store, store, time);
+            Shards = new SegmentProcessor(store, store, Segments, new SegmentBackfill(store, profiles, definitions, progress, Segments, Outbox, time), previews, time);
             Catalog = new CatalogRecorder(store, time);
             Collector = new Collector(
                 sources, new SourceRateLimiter(time), new EventQueueWriter(store, store, ids), rules, new ViolationRecorder(store), time, ids);

@@ -126,10 +126,10 @@ public sealed class ProfileSegmentsTests
         var folded = await ProfileSegments.RefoldAsync(definitions, profile, state);
         var after = folded.Evaluate(Story.Start, profile, everything: true);
 
-        Assert.Equal([new SegmentResult("old", true, false), new SegmentResult("new", null, true)], before.Segments);
+        Assert.Equal([new SegmentResult("old", true, false, 1), new SegmentResult("new", null, true, 2)], before.Segments);
         Assert.False(before.NeedsTimeline);
         Assert.False(state.IsComplete);
-        Assert.Equal([new SegmentResult("old", true, false), new SegmentResult("new", true, false)], after.Segments);
+        Assert.Equal([new SegmentResult("old", true, false, 1), new SegmentResult("new", true, false, 2)], after.Segments);
         Assert.True(folded.IsComplete);
     }
 

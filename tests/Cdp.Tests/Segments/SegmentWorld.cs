@@ -19,9 +19,9 @@ internal static class SegmentWorld
         return world;
     }
 
-    public static async Task DefineAsync(this World world, string id, string where)
+    public static async Task DefineAsync(this World world, string id, string where, bool notify = false)
     {
-        using var json = JsonDocument.Parse($$"""{"id":"{{id}}","where":{{where}}}""");
+        using var json = JsonDocument.Parse($$"""{"id":"{{id}}","where":{{where}},"backfill":{"notify":{{(notify ? "true" : "false")}} } }""");
         await new DefinitionStore(world.Store, world.Time).PutSegmentAsync(json.RootElement.Clone(), _ => { }, CancellationToken.None);
     }
 

@@ -1,5 +1,6 @@
 using Cdp.Events;
 using Cdp.Identity;
+using Cdp.Processing;
 using Cdp.Profiles;
 using Cdp.Segments.Definitions;
 using Cdp.Storage;
@@ -17,7 +18,7 @@ public readonly record struct BackfillRest(int Shard, TimeSpan? Delay);
 /// <para>
 /// Until a profile is folded its memberships stay as they are. Each document is written on condition of its version; where one of a transaction was
 /// changed meanwhile, its profiles are done one by one. The progress of the shard is written after each page: who dies in between has a page done again, in which
-/// there is nothing left to do.
+/// there is nothing left to do. What a definition with <c>backfill.notify</c> tells is in the outbox rows of the same transaction.
 /// </para>
 /// <para>
 /// It begins when every process has had the time to load the definitions or to notice that it cannot (<see cref="Settle"/>): a profile that is made under old
@@ -25,7 +26,7 @@ public readonly record struct BackfillRest(int Shard, TimeSpan? Delay);
 /// </para>
 /// </remarks>
 public sealed class SegmentBackfill(
-    IRowStore rows, ProfileStore profiles, DefinitionsRegistry definitions, BackfillProgress progress, SegmentUpdater updater, TimeProvider time)
+    IRowStore rows, ProfileStore profiles, DefinitionsRegistry definitions, BackfillProgress progress, SegmentUpdater updater, Outbox outbox, TimeProvider time)
 {
     /// <summary>Between a change and its backfill; longer than <see cref="DefinitionsRegistry.MostAge"/> and a commit together.</summary>
     public static readonly TimeSpan Settle = TimeSpan.FromSeconds(30);
@@ -130,10 +131,14 @@ public sealed class SegmentBackfill(
             }
 
             document.Version++;
-            var write = ProfileStore.Write(document, stored.Version, out var data);
-            if (!group.HasRoomFor(1 + writes.Count, data.Length))
+            var effects = new CommitEffects();
+            if (fold is not null)
+                effects.Add(fold.Changes);
+            var staged = outbox.Stage(document.Id, document.Version, effects, writes);
+            var write = ProfileStore.Write(document, stored.Version, out _);
+            if (!group.HasRoomFor(1 + writes.Count, Group.LengthOf(write, writes)))
                 group = await CommitAsync(group, oldestQueued, cancellation);
-            group.Add(fold, write, stored.Id, writes);
+            group.Add(fold, staged, write, stored.Id, writes);
         }
 
         if (group.Profiles.Count > 0)
@@ -164,6 +169,8 @@ public sealed class SegmentBackfill(
         {
             foreach (var fold in group.Folds)
                 fold.Committed();
+            foreach (var staged in group.Staged)
+                await outbox.DispatchAsync(staged, cancellation);
         }
 
         return new Group();
@@ -177,20 +184,32 @@ public sealed class SegmentBackfill(
 
         public List<SegmentFold> Folds { get; } = [];
 
+        public List<StagedEffects> Staged { get; } = [];
+
         public List<RowWrite> Writes { get; } = [];
+
+        public static int LengthOf(RowWrite document, List<RowWrite> with)
+        {
+            var length = document.Data.Length;
+            foreach (var write in with)
+                length += write.Data.Length;
+            return length;
+        }
 
         /// <summary>Of one transaction.</summary>
         public bool HasRoomFor(int rows, int length) =>
             Profiles.Count == 0 || (Writes.Count + rows <= StorageLimits.TransactionRows && bytes + length <= StorageLimits.TransactionBytes);
 
-        public void Add(SegmentFold? fold, RowWrite document, ProfileId id, List<RowWrite> with)
+        public void Add(SegmentFold? fold, StagedEffects? staged, RowWrite document, ProfileId id, List<RowWrite> with)
         {
             Profiles.Add(id);
             if (fold is not null)
                 Folds.Add(fold);
+            if (staged is not null)
+                Staged.Add(staged);
             Writes.Add(document);
             Writes.AddRange(with);
-            bytes += document.Data.Length;
+            bytes += LengthOf(document, with);
         }
     }
 }
