@@ -27,7 +27,7 @@ public sealed record WebhookSignature(string Scheme, StoredSecret Secret, string
     /// <summary>Those that sign a time.</summary>
     private bool IsTimed => Scheme is Stripe or HubSpot;
 
-    /// <param name="present">What the source has now: its secret stays where none is sent.</param>
+    /// <param name="present">What the source has now: its secret stays where none is sent and the scheme is the same.</param>
     public static WebhookSignature? Read(JsonFields? fields, WebhookSignature? present, DateTimeOffset now)
     {
         if (fields is null)
@@ -35,8 +35,9 @@ public sealed record WebhookSignature(string Scheme, StoredSecret Secret, string
         var scheme = fields.Text("scheme", LongestText, required: true);
         if (scheme is not null && !Schemes.Contains(scheme))
             fields.Refuse("scheme", "none of " + string.Join(", ", Schemes));
-        var secret = StoredSecret.Read(fields, "secret", present?.Secret, now);
-        if (secret is null)
+        // What one scheme keeps to itself another one sends with each request.
+        var secret = StoredSecret.Read(fields, "secret", present?.Scheme == scheme ? present?.Secret : null, now);
+        if (secret is null && fields.Any("secret") is null)
             fields.Refuse("secret", "missing");
         var user = fields.Text("user", LongestText, required: scheme == Basic);
         if (user is not null && scheme is not (null or Basic))

@@ -58,6 +58,7 @@ public sealed class SourceAdmin(
 
             if (!await sources.DeleteAsync(id, condition, request.HttpContext.RequestAborted))
                 throw Conditions.Failed("The source was changed by somebody else. Read it again and decide anew.");
+            registry.Expire();
             if (SourceIds.IsValid(id))
                 await violations.ForgetAsync(id, request.HttpContext.RequestAborted);
             return Results.NoContent();

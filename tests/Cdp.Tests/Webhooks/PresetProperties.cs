@@ -17,7 +17,7 @@ public sealed class PresetProperties
 {
     private static readonly string[] Files = Directory.GetFiles(Path.Combine(AppContext.BaseDirectory, "Payloads"), "*.json").Order(StringComparer.Ordinal).ToArray();
 
-    private static readonly string[] Odd = ["null", "\"\"", "\"\\ud800\"", "0", "-1.50", "1e400", "true", "[]", "{}", "[1,[2]]", "{\"value\":{\"value\":1}}", "\"2026-13-45\"", "99999999999999999999"];
+    private static readonly string[] Odd = ["null", "\"\"", "\"HALF\"", "0", "-1.50", "1e400", "true", "[]", "{}", "[1,[2]]", "{\"value\":{\"value\":1}}", "\"2026-13-45\"", "99999999999999999999"];
 
     [Fact]
     public void Payload_WithAnyPartReplaced_IsTakenOrRefused_AndSentAgainIsTheSame() => Prop.ForAll(Gen.Choose(0, int.MaxValue).ToArbitrary(), seed =>
@@ -91,7 +91,8 @@ public sealed class PresetProperties
                 parent[name] = odd;
         }
 
-        return root.ToJsonString();
+        // No writer writes half of a surrogate pair.
+        return root.ToJsonString().Replace("HALF", "\\ud800", StringComparison.Ordinal);
     }
 
     private static void Collect(JsonNode node, List<(JsonNode Parent, string? Name, int Index)> leaves)

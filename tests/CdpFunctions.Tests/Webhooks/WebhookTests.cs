@@ -117,6 +117,25 @@ public sealed class WebhookTests(ApiApp app) : IClassFixture<ApiApp>
     }
 
     [Fact]
+    public async Task HubSpot_SignsTheConfiguredUrl_WhateverTheRequestSays()
+    {
+        await using var behind = await TestApp.StartAsync(new Dictionary<string, string?> { ["Cdp:PublicUrl"] = "https://cdp.shop.example/data" });
+        using var put = await behind.SendAsync(
+            HttpMethod.Put, "/v1/sources/hs", """{"type":"webhook","mapping":{"preset":"hubspot"},"signature":{"scheme":"hubspot","secret":"hs"}}""", new("Bearer", TestApp.ApiKey));
+        Assert.Equal(HttpStatusCode.Created, put.StatusCode);
+        foreach (var (url, status) in new[] { ("https://cdp.shop.example/data/v1/webhooks/hs", HttpStatusCode.OK), ("https://other.example/v1/webhooks/hs", HttpStatusCode.Unauthorized) })
+        {
+            using var request = new HttpRequestMessage(HttpMethod.Post, new Uri(behind.Client.BaseAddress!, "/v1/webhooks/hs")) { Content = new StringContent("[]") };
+            foreach (var (name, value) in Signed.HubSpot(url, "[]", "hs", TimeProvider.System.GetUtcNow()))
+                request.Headers.Add(name, value);
+            request.Headers.Add("X-Forwarded-Host", "other.example");
+            request.Headers.Add("X-Forwarded-Proto", "https");
+            using var answered = await behind.Client.SendAsync(request);
+            Assert.Equal(status, answered.StatusCode);
+        }
+    }
+
+    [Fact]
     public async Task BearerBasicAndWriteKey_LetIn_AndNothingElse()
     {
         const string mapping = """{"events":[{"event":"Visit","anonymousId":"$.id"}]}""";
