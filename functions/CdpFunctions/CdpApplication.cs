@@ -6,6 +6,7 @@ using Cdp.Exports;
 using Cdp.Failures;
 using Cdp.Identity;
 using Cdp.Ids;
+using Cdp.Imports;
 using Cdp.Interactions;
 using Cdp.Processing;
 using Cdp.Profiles;
@@ -79,6 +80,7 @@ public static class CdpApplication
         });
         services.AddSingleton<Cursors>().AddSingleton<ProfileReader>().AddSingleton<TimelineReader>().AddSingleton<MessageStatusReader>();
         services.AddSingleton<FailureRedriver>();
+        services.AddSingleton<ImportStore>().AddSingleton<FileImporter>().AddSingleton<ImportProcessor>().AddSingleton<ImportPreview>();
         services.AddSingleton<StatsRecorder>().AddSingleton<StatsReader>().AddHostedService<StatsService>();
         services.AddSingleton<CatalogRecorder>().AddSingleton<ViolationRecorder>().AddSingleton<CatalogStore>().AddHostedService<CatalogService>();
         return services;

@@ -28,6 +28,8 @@ public static class StorageNames
         QueueName.DeliveriesPoison => "deliveries-poison",
         QueueName.Exports => "exports",
         QueueName.ExportsPoison => "exports-poison",
+        QueueName.Imports => "imports",
+        QueueName.ImportsPoison => "imports-poison",
         _ => throw new ArgumentOutOfRangeException(nameof(queue)),
     };
 
@@ -36,6 +38,7 @@ public static class StorageNames
         ContainerName.Raw => "raw",
         ContainerName.Overflow => "overflow",
         ContainerName.Exports => "exports",
+        ContainerName.Imports => "imports",
         _ => throw new ArgumentOutOfRangeException(nameof(container)),
     };
 }
