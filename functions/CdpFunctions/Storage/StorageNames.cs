@@ -30,6 +30,8 @@ public static class StorageNames
         QueueName.DeliveriesPoison => "deliveries-poison",
         QueueName.Exports => "exports",
         QueueName.ExportsPoison => "exports-poison",
+        QueueName.Imports => "imports",
+        QueueName.ImportsPoison => "imports-poison",
         _ => throw new ArgumentOutOfRangeException(nameof(queue)),
     };
 
@@ -39,6 +41,7 @@ public static class StorageNames
         ContainerName.Overflow => "overflow",
         ContainerName.Exports => "exports",
         ContainerName.Feeds => "feeds",
+        ContainerName.Imports => "imports",
         _ => throw new ArgumentOutOfRangeException(nameof(container)),
     };
 }
