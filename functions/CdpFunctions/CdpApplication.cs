@@ -26,11 +26,8 @@ using Cdp.Sources;
 using Cdp.Stats;
 using Cdp.Storage;
 using Cdp.TrackingPlans;
-<<<<<<< HEAD
-using CdpFunctions.Destinations;
-=======
 using Cdp.Webhooks;
->>>>>>> main
+using CdpFunctions.Destinations;
 using CdpFunctions.Http;
 using CdpFunctions.Storage;
 using Microsoft.Extensions.Configuration;
@@ -96,7 +93,7 @@ public static class CdpApplication
 
     private static void AddDestinations(IServiceCollection services, IConfiguration configuration)
     {
-        services.AddSingleton<ISecretSettings>(provider => new SecretSettings(configuration, provider.GetRequiredService<CdpOptions>()));
+        services.AddSingleton<ISecretSettings>(provider => new DestinationSecrets(configuration, provider.GetRequiredService<CdpOptions>()));
         services.AddSingleton<SecretVault>().AddSingleton<DestinationStore>().AddSingleton<DestinationRegistry>().AddSingleton<DestinationTypes>();
         services.AddSingleton(provider => new DestinationHttp(provider.GetRequiredService<CdpOptions>().AllowPrivateDestinations, provider.GetRequiredService<TimeProvider>()));
         services.AddSingleton<ITopicSender, ServiceBusTopics>();
