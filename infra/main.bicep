@@ -92,6 +92,8 @@ var queueNames = [
   'deliveries-poison'
   'exports'
   'exports-poison'
+  'imports'
+  'imports-poison'
 ]
 
 @description('Blob containers of the app.')
@@ -100,6 +102,7 @@ var containerNames = [
   'overflow'
   'exports'
   'feeds'
+  'imports'
 ]
 
 @description('Built-in roles that the app needs on the storage account.')
@@ -112,6 +115,9 @@ var storageRoles = [
 
 @description('Built-in role that sends telemetry.')
 var metricsPublisher = { name: 'Monitoring Metrics Publisher', id: '3913510d-42f4-4e42-8a64-420c390055eb' }
+
+@description('Built-in role that puts messages into a queue, and does nothing else.')
+var queueSender = { name: 'Storage Queue Data Message Sender', id: 'c6a89b2d-59bc-44d0-9896-0f6e12d7b80a' }
 
 @description('Built-in role that sends to a Service Bus topic.')
 var serviceBusSender = { name: 'Azure Service Bus Data Sender', id: '69a216fc-b8fb-44d8-bc22-1f3c2cd27a39' }
@@ -325,6 +331,60 @@ resource insightsRoleAssignment 'Microsoft.Authorization/roleAssignments@2022-04
     principalType: 'ServicePrincipal'
     roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', metricsPublisher.id)
   }
+}
+
+@description('What the storage account tells of its blobs. Its own identity delivers it.')
+resource uploads 'Microsoft.EventGrid/systemTopics@2022-06-15' = {
+  name: 'evgt-${name}-${suffix}'
+  location: location
+  identity: {
+    type: 'SystemAssigned'
+  }
+  properties: {
+    source: storage.id
+    topicType: 'Microsoft.Storage.StorageAccounts'
+  }
+}
+
+@description('Event Grid on the queue of imports, and on no other.')
+resource uploadsRoleAssignment 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
+  name: guid(storage.id, uploads.id, queueSender.id)
+  scope: queues[indexOf(queueNames, 'imports')]
+  properties: {
+    principalId: uploads.identity.principalId
+    principalType: 'ServicePrincipal'
+    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', queueSender.id)
+  }
+}
+
+@description('Files that were uploaded for an import, each a message in its queue.')
+resource uploadsSubscription 'Microsoft.EventGrid/systemTopics/eventSubscriptions@2022-06-15' = {
+  parent: uploads
+  name: 'imports'
+  properties: {
+    deliveryWithResourceIdentity: {
+      identity: {
+        type: 'SystemAssigned'
+      }
+      destination: {
+        endpointType: 'StorageQueue'
+        properties: {
+          resourceId: storage.id
+          queueName: 'imports'
+          // A week.
+          queueMessageTimeToLiveInSeconds: 604800
+        }
+      }
+    }
+    eventDeliverySchema: 'EventGridSchema'
+    filter: {
+      includedEventTypes: ['Microsoft.Storage.BlobCreated']
+      subjectBeginsWith: '/blobServices/default/containers/imports/blobs/files/'
+    }
+  }
+  dependsOn: [
+    uploadsRoleAssignment
+  ]
 }
 
 @description('Service Bus. No keys: Entra ID alone opens it.')

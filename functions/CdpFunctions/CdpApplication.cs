@@ -13,6 +13,7 @@ using Cdp.Exports;
 using Cdp.Failures;
 using Cdp.Identity;
 using Cdp.Ids;
+using Cdp.Imports;
 using Cdp.Interactions;
 using Cdp.Processing;
 using Cdp.Profiles;
@@ -46,7 +47,9 @@ public static class CdpApplication
         services.AddSingleton(CdpOptions.Read(configuration));
 
         services.AddSingleton(_ => StorageClients.Create(configuration));
-        services.AddSingleton<IRowStore>(provider => new TableRowStore(provider.GetRequiredService<StorageClients>().Tables));
+        services.AddSingleton(provider => new TableRowStore(provider.GetRequiredService<StorageClients>().Tables));
+        services.AddSingleton(provider => new DueShards(provider.GetRequiredService<TableRowStore>(), provider.GetRequiredService<TimeProvider>()));
+        services.AddSingleton<IRowStore>(provider => new DueNotingRowStore(provider.GetRequiredService<TableRowStore>(), provider.GetRequiredService<DueShards>()));
         services.AddSingleton<IMessageQueue>(provider => new StorageMessageQueue(provider.GetRequiredService<StorageClients>().Queues));
         services.AddSingleton<IBlobStore>(provider => new StorageBlobStore(provider.GetRequiredService<StorageClients>().Blobs));
 
@@ -86,6 +89,7 @@ public static class CdpApplication
         AddDestinations(services, configuration);
         services.AddSingleton<Cursors>().AddSingleton<ProfileReader>().AddSingleton<TimelineReader>().AddSingleton<MessageStatusReader>();
         services.AddSingleton<FailureRedriver>();
+        services.AddSingleton<ImportStore>().AddSingleton<FileImporter>().AddSingleton<ImportProcessor>().AddSingleton<ImportPreview>();
         services.AddSingleton<StatsRecorder>().AddSingleton<StatsReader>().AddHostedService<StatsService>();
         services.AddSingleton<CatalogRecorder>().AddSingleton<ViolationRecorder>().AddSingleton<CatalogStore>().AddHostedService<CatalogService>();
         return services;

@@ -154,6 +154,7 @@ public class BlobDownloadDetails
 {
     internal BlobDownloadDetails(Response response)
     {
+        ContentRange = response.Headers.TryGetValue("Content-Range", out var range) ? range : null!;
         ETag = response.Headers.ETag ?? default;
         LastModified = response.LastModified();
         ContentLength = response.ContentLength();
@@ -167,6 +168,9 @@ public class BlobDownloadDetails
     public long ContentLength { get; }
 
     public string ContentType { get; }
+
+    /// <summary>Of an answer to a request for a range: <c>bytes 0-99/1234</c>.</summary>
+    public string ContentRange { get; }
 }
 
 public class BlobDownloadResult
@@ -275,6 +279,8 @@ public readonly struct BlobErrorCode(string value) : IEquatable<BlobErrorCode>
     public static BlobErrorCode ContainerNotFound { get; } = new("ContainerNotFound");
 
     public static BlobErrorCode InvalidBlobType { get; } = new("InvalidBlobType");
+
+    public static BlobErrorCode InvalidRange { get; } = new("InvalidRange");
 
     public static implicit operator BlobErrorCode(string value) => new(value);
 

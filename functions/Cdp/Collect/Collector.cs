@@ -16,8 +16,10 @@ namespace Cdp.Collect;
 /// <param name="Origin">The Origin header of a browser.</param>
 /// <param name="Address">The client's IP address.</param>
 /// <param name="Historical">An import: changes profiles, triggers nothing.</param>
+/// <param name="StableIds">An event without a messageId gets one that is made from its text, so that a repetition is recognised.</param>
 public readonly record struct CollectCall(
-    EventType? Type, ReadOnlyMemory<byte> Body, string? WriteKey = null, string? Origin = null, string? Address = null, string? UserAgent = null, bool Historical = false);
+    EventType? Type, ReadOnlyMemory<byte> Body, string? WriteKey = null, string? Origin = null, string? Address = null, string? UserAgent = null, bool Historical = false,
+    bool StableIds = false);
 
 /// <summary>Why one event of a batch was not taken.</summary>
 /// <param name="MessageId">The sender's, where it has one that is valid.</param>
@@ -138,9 +140,46 @@ public sealed class Collector(
         }
     }
 
+    /// <summary>
+    /// Takes events of a file: as the past, at whatever rate, whatever is said of the source's origins. Those without a messageId get one that is made from their
+    /// text, so that the same text counts once.
+    /// </summary>
+    /// <param name="batch">As <c>/v1/batch</c> takes it; what stands for an event that could not be made is passed over.</param>
+    /// <param name="refused">Why some could not be made, by their place.</param>
+    /// <returns>When what was accepted is durable; what was refused, also where that is all of it.</returns>
+    internal async Task<Collected> ImportAsync(Source source, ReadOnlyMemory<byte> batch, IReadOnlyDictionary<int, Refused> refused, CancellationToken cancellation)
+    {
+        var receivedAt = Instant.Now(time);
+        var rules = await identity.CurrentAsync(cancellation);
+        var call = new CollectCall(null, batch, Historical: true, StableIds: true);
+        Task queued;
+        Collected outcome;
+        int events;
+        var scan = BodyScan.Rent();
+        try
+        {
+            scan.ReadBatch(batch.Span, rules);
+            events = scan.Count;
+            Refuse(scan, refused);
+            (queued, outcome) = Enqueue(scan, call, source, rules, receivedAt, "events");
+        }
+        catch (AllRejectedException exception)
+        {
+            (queued, outcome, events) = (Task.CompletedTask, new Collected(0, exception.Rejected), exception.Rejected.Count);
+        }
+        finally
+        {
+            scan.Return();
+        }
+
+        await queued;
+        Count(source, events, outcome.Accepted, outcome.Rejected);
+        return outcome;
+    }
+
     /// <summary>What <see cref="CollectAsync(Source, ReadOnlyMemory{byte}, IReadOnlyDictionary{int, Refused}, CancellationToken)"/> would store and refuse. Counts and stores nothing.</summary>
     internal async Task<(IReadOnlyList<(int Index, ReadOnlyMemory<byte> Json)> Stored, IReadOnlyList<Rejection> Rejected)> TryAsync(
-        Source source, ReadOnlyMemory<byte> batch, IReadOnlyDictionary<int, Refused> refused, CancellationToken cancellation)
+        Source source, ReadOnlyMemory<byte> batch, IReadOnlyDictionary<int, Refused> refused, CancellationToken cancellation, bool fromFile = false)
     {
         var receivedAt = Instant.Now(time);
         var rules = await identity.CurrentAsync(cancellation);
@@ -151,7 +190,7 @@ public sealed class Collector(
             Refuse(scan, refused);
             using var lines = new ByteBuilder(1024);
             var starts = new List<(int Index, int Start)>();
-            var rejected = ComposeAll(scan, new CollectCall(null, batch), source, rules, receivedAt, lines, starts, counts: false);
+            var rejected = ComposeAll(scan, new CollectCall(null, batch, Historical: fromFile, StableIds: fromFile), source, rules, receivedAt, lines, starts, counts: false);
             var stored = new List<(int, ReadOnlyMemory<byte>)>(starts.Count);
             for (var i = 0; i < starts.Count; i++)
             {
@@ -251,7 +290,8 @@ public sealed class Collector(
     {
         var filter = FieldFilter.Of(source);
         var facts = new ServerFacts(
-            source.Id, receivedAt, filter is { DropsAddress: true } ? null : call.Address, filter is { DropsUserAgent: true } ? null : call.UserAgent, call.Historical);
+            source.Id, receivedAt, filter is { DropsAddress: true } ? null : call.Address, filter is { DropsUserAgent: true } ? null : call.UserAgent, call.Historical,
+            call.StableIds);
         var body = WithoutByteOrderMark(call.Body).Span;
         var composer = new EventComposer(scan, facts, ids);
         var plan = PlanCheck.Of(source.TrackingPlan);

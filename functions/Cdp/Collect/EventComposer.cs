@@ -3,13 +3,15 @@ using System.Text.Encodings.Web;
 using System.Text.Json;
 using Cdp.Events;
 using Cdp.Ids;
+using Cdp.Storage;
 
 namespace Cdp.Collect;
 
 /// <summary>What the server knows of a request and writes into each of its events.</summary>
 /// <param name="Address">The client's IP address; null or empty where it is unknown.</param>
 /// <param name="UserAgent">The User-Agent header.</param>
-public readonly record struct ServerFacts(string SourceId, Instant ReceivedAt, string? Address, string? UserAgent, bool Historical);
+/// <param name="StableIds">Events without a messageId get one that is made from their text.</param>
+public readonly record struct ServerFacts(string SourceId, Instant ReceivedAt, string? Address, string? UserAgent, bool Historical, bool StableIds = false);
 
 /// <summary>
 /// Puts stored events together, each a line of <see cref="EventMessageCodec"/>. In front stands what the server writes:
@@ -76,7 +78,9 @@ internal sealed class EventComposer(BodyScan scan, in ServerFacts facts, IdGener
         output.Append("{\"type\":\""u8);
         output.Append(TypeName(draft.Type));
         output.Append("\",\"messageId\":"u8);
-        if (draft.MessageId.IsEmpty)
+        if (draft.MessageId.IsEmpty && facts.StableIds)
+            AppendStableMessageId(draft.Text.Of(body), output);
+        else if (draft.MessageId.IsEmpty)
             AppendNewMessageId(output);
         else
             output.Append(draft.MessageId.Of(body));
@@ -225,6 +229,14 @@ internal sealed class EventComposer(BodyScan scan, in ServerFacts facts, IdGener
     {
         output.Append((byte)'"');
         output.Advance(Encoding.ASCII.GetBytes(ids.Next(""), output.GetSpan(IdGenerator.UlidLength)));
+        output.Append((byte)'"');
+    }
+
+    private static void AppendStableMessageId(ReadOnlySpan<byte> text, ByteBuilder output)
+    {
+        output.Append("\"h_"u8);
+        var hash = Hash128.Of(text).ToString();
+        output.Advance(Encoding.ASCII.GetBytes(hash, output.GetSpan(hash.Length)));
         output.Append((byte)'"');
     }
 

@@ -27,6 +27,7 @@ public sealed record ProblemType(string Code, int Status, string Title)
     public static readonly ProblemType MergeInProgress = new("merge-in-progress", 409, "The profile is being merged");
     public static readonly ProblemType SegmentInUse = new("segment-in-use", 409, "Another definition uses the segment");
     public static readonly ProblemType SegmentCycle = new("segment-cycle", 409, "The segments refer to each other in a circle");
+    public static readonly ProblemType ImportNotUploaded = new("import-not-uploaded", 409, "The file has not been uploaded");
     public static readonly ProblemType PreconditionFailed = new("precondition-failed", 412, "The object has changed");
     public static readonly ProblemType EventTooLarge = new("event-too-large", 413, "The event is too large");
     public static readonly ProblemType RequestTooLarge = new("request-too-large", 413, "The request is too large");
@@ -39,7 +40,7 @@ public sealed record ProblemType(string Code, int Status, string Title)
     public static readonly FrozenDictionary<string, ProblemType> All = new[]
     {
         NotJson, NotAnObject, NoIdentity, UnknownType, EmptyBatch, InvalidField, InvalidCursor, InvalidKey, UnknownWriteKey, InvalidApiKey,
-        InvalidSignature, SourceDisabled, OriginNotAllowed, ScopeMissing, NotFound, ProfileNotFound, MergeInProgress, SegmentInUse, SegmentCycle,
+        InvalidSignature, SourceDisabled, OriginNotAllowed, ScopeMissing, NotFound, ProfileNotFound, MergeInProgress, SegmentInUse, SegmentCycle, ImportNotUploaded,
         PreconditionFailed, EventTooLarge, RequestTooLarge, UnsupportedEncoding, SegmentInvalid, MappingInvalid, RateLimited, StorageUnavailable,
     }.ToFrozenDictionary(t => t.Code, StringComparer.Ordinal);
 

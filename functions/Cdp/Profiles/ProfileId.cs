@@ -25,6 +25,8 @@ public readonly record struct ProfileId(string Value) : IComparable<ProfileId>
 
     public static string ShardName(int shard) => shard.ToString("x2");
 
+    public static int ShardNumber(string shard) => int.Parse(shard, System.Globalization.NumberStyles.AllowHexSpecifier, System.Globalization.CultureInfo.InvariantCulture);
+
     public int CompareTo(ProfileId other) => string.CompareOrdinal(Value, other.Value);
 
     public static bool operator <(ProfileId left, ProfileId right) => left.CompareTo(right) < 0;

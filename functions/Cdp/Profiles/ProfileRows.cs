@@ -56,6 +56,8 @@ public static class ProfileRows
 
     public static string Due(ProfileId profile, Instant at) => $"d|{Math.Clamp(at.Milliseconds, 0, LastTime):D15}|{profile.Value}";
 
+    public static Instant TimeOfDue(string key) => new(long.Parse(key.AsSpan(2, 15), System.Globalization.CultureInfo.InvariantCulture));
+
     /// <summary>All that is due at a time, earliest first.</summary>
     public static (string From, string To) DueBy(Instant now) => ("d|", $"d|{now.Milliseconds:D15}}}");
 

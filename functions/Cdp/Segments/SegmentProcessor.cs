@@ -9,7 +9,7 @@ using Cdp.Storage;
 namespace Cdp.Segments;
 
 /// <summary>Takes messages of the queue <c>segments</c>. What is not finished in one is sent again before it is deleted.</summary>
-public sealed class SegmentProcessor(IRowStore rows, IMessageQueue queue, SegmentUpdater updater, SegmentBackfill backfill, PreviewJobs previews, TimeProvider time)
+public sealed class SegmentProcessor(IRowStore rows, DueShards due, IMessageQueue queue, SegmentUpdater updater, SegmentBackfill backfill, PreviewJobs previews, TimeProvider time)
 {
     /// <summary>The work of one message; shorter than the grace of absences, because the queue is asked for its backlog once.</summary>
     public static readonly TimeSpan Allowed = TimeSpan.FromSeconds(30);
@@ -32,8 +32,14 @@ public sealed class SegmentProcessor(IRowStore rows, IMessageQueue queue, Segmen
         Instant? oldestQueued = oldest is { } at ? Instant.Of(at) : null;
         if (task.Work == SegmentWork.Due)
         {
-            if (!await UpdateDueAsync(ProfileId.ShardName(task.Shard), oldestQueued, deadline, cancellation))
+            var shard = ProfileId.ShardName(task.Shard);
+            var started = Instant.Now(time);
+            var (finished, errors) = await UpdateDueAsync(shard, oldestQueued, deadline, cancellation);
+            if (!finished)
                 await queue.SendAsync(QueueName.Segments, body, delay: null, cancellation);
+            await NoteRestAsync(shard, started, cancellation);
+            if (errors is not null)
+                throw new AggregateException($"{errors.Count} profiles of shard {shard} cannot be brought up to date.", errors);
             return;
         }
 
@@ -58,15 +64,26 @@ public sealed class SegmentProcessor(IRowStore rows, IMessageQueue queue, Segmen
             await previews.FailAsync(preview, cancellation);
     }
 
-    /// <summary>False where the time is over.</summary>
-    private async Task<bool> UpdateDueAsync(string shard, Instant? oldestQueued, Deadline deadline, CancellationToken cancellation)
+    /// <summary>What is still due, because it failed or waits for the queue of events, is due again in the next minute.</summary>
+    private async Task NoteRestAsync(string shard, Instant by, CancellationToken cancellation)
+    {
+        var (from, to) = ProfileRows.DueBy(by);
+        await foreach (var _ in rows.RangeAsync(TableName.Profiles, shard, from, to, pageSize: 1, cancellation))
+        {
+            await due.NoteAsync(shard, Instant.Now(time).Plus(TimeSpan.FromMinutes(1)), cancellation);
+            break;
+        }
+    }
+
+    /// <summary>Not finished where the time is over.</summary>
+    private async Task<(bool Finished, List<Exception>? Errors)> UpdateDueAsync(string shard, Instant? oldestQueued, Deadline deadline, CancellationToken cancellation)
     {
         List<Exception>? errors = null;
         var (from, to) = ProfileRows.DueBy(Instant.Now(time));
         await foreach (var row in rows.RangeAsync(TableName.Profiles, shard, from, to, PageSize, cancellation))
         {
             if (deadline.IsOver)
-                return false;
+                return (false, errors);
             try
             {
                 await updater.UpdateAsync(ProfileRows.ProfileOfLastPart(row.Key), oldestQueued, cancellation);
@@ -78,6 +95,6 @@ public sealed class SegmentProcessor(IRowStore rows, IMessageQueue queue, Segmen
             }
         }
 
-        return errors is null ? true : throw new AggregateException($"{errors.Count} profiles of shard {shard} cannot be brought up to date.", errors);
+        return (true, errors);
     }
 }

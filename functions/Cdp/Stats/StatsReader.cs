@@ -43,7 +43,8 @@ public sealed class StatsReader(IRowStore rows, IMessageQueue queue, StatsRecord
             QueueAsync("merges", QueueName.Merges, QueueName.MergesPoison, cancellation),
             QueueAsync("segments", QueueName.Segments, QueueName.SegmentsPoison, cancellation),
             QueueAsync("deliveries", QueueName.Deliveries, QueueName.DeliveriesPoison, cancellation),
-            QueueAsync("exports", QueueName.Exports, QueueName.ExportsPoison, cancellation));
+            QueueAsync("exports", QueueName.Exports, QueueName.ExportsPoison, cancellation),
+            QueueAsync("imports", QueueName.Imports, QueueName.ImportsPoison, cancellation));
         var totals = TotalsAsync(cancellation);
         var counts = await CountsAsync(first, last, sourceId, cancellation);
 

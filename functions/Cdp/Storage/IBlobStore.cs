@@ -9,6 +9,12 @@ public interface IBlobStore
     /// <summary>Reads a whole blob; null where there is none.</summary>
     Task<ReadOnlyMemory<byte>?> GetAsync(ContainerName container, string name, CancellationToken cancellation);
 
+    /// <summary>
+    /// Reads a stretch of a blob: <paramref name="count"/> bytes from <paramref name="from"/> on, fewer where the blob ends before, none from its end on. Null
+    /// where there is no blob.
+    /// </summary>
+    Task<BlobPiece?> ReadAsync(ContainerName container, string name, long from, int count, CancellationToken cancellation);
+
     /// <summary>Deletes a blob; no error where there is none.</summary>
     Task DeleteAsync(ContainerName container, string name, CancellationToken cancellation);
 
@@ -21,6 +27,10 @@ public interface IBlobStore
     /// <summary>Names that start with <paramref name="prefix"/>, in order.</summary>
     IAsyncEnumerable<string> ListAsync(ContainerName container, string prefix, CancellationToken cancellation);
 }
+
+/// <param name="Length">Of the whole blob.</param>
+/// <param name="Version">Changes with every write of the blob.</param>
+public sealed record BlobPiece(ReadOnlyMemory<byte> Data, long Length, string Version);
 
 public enum ContainerName
 {
@@ -35,4 +45,7 @@ public enum ContainerName
 
     /// <summary>What destinations of type <c>blob</c> are sent.</summary>
     Feeds,
+
+    /// <summary>Files that come in, and what was wrong with them: see <c>Imports/</c>.</summary>
+    Imports,
 }

@@ -24,6 +24,8 @@ public enum QueueName
     DeliveriesPoison,
     Exports,
     ExportsPoison,
+    Imports,
+    ImportsPoison,
 }
 
 /// <param name="Messages">Approximate count, invisible messages included.</param>

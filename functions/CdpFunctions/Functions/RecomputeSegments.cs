@@ -9,8 +9,8 @@ namespace CdpFunctions.Functions;
 /// <summary>Segments that change without an event: because time passes, or because definitions are new. And what is due by their export schedules.</summary>
 public sealed class RecomputeSegments(SegmentScheduler scheduler, SegmentProcessor processor, ExportScheduler exports, FailureLog failures)
 {
-    // Every minute: an absence is given a minute of grace anyway. Two small reads while nothing is defined; afterwards 256 small queries, about half a dollar a
-    // month. Work itself goes through the queue, so that a minute in which nothing is due costs nothing more.
+    // Every minute: an absence is given a minute of grace anyway. Two small reads while nothing is defined; afterwards about ten. Work itself goes through the queue, so that a
+    // minute in which nothing is due costs nothing more.
     // Exports share the timer, because every execution is billed for a second at least, whatever it does; neither keeps the other from being done.
     [Function(nameof(RecomputeSegments))]
     public Task Run([TimerTrigger("30 * * * * *")] TimerInfo timer, CancellationToken cancellation) =>

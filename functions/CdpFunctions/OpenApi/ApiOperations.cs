@@ -12,6 +12,7 @@ public static class ApiOperations
     private const string Profiles = "Profiles";
     private const string Segments = "Segments";
     private const string Destinations = "Destinations";
+    private const string Imports = "Imports";
     private const string Operations = "Operations";
     private const string Administration = "Administration";
 
@@ -142,6 +143,21 @@ public static class ApiOperations
         {
             Body = "RedriveDeliveries", Answers = [new(202, "On their way.")],
         },
+        List("/v1/imports", "All imports, by the time they were made.", "ImportList") with { Tag = Imports },
+        Api("POST", "/v1/imports", Imports, Scope.Admin, "Announces a file of events and gives the address to upload it to.", [.. OfBodies, MappingInvalid]) with
+        {
+            Body = "ImportInput", Answers = [new(201, "Waits for the file: PUT it to 'upload.url' with the header x-ms-blob-type: BlockBlob.", "Import")],
+        },
+        Api("GET", "/v1/imports/{id}", Imports, Scope.Admin, "An import: how far it has come, and where the report of its rejections is.", [NotFound]) with { Answers = [new(200, "The import.", "Import")] },
+        Api("POST", "/v1/imports/{id}/preview", Imports, Scope.Admin, "What the first rows of the uploaded file would become. Stores nothing.", [NotFound, InvalidField, ImportNotUploaded]) with
+        {
+            Parameters = ["query.rows"], Answers = [new(200, "Events and rejections, row by row.", "ImportPreview")],
+        },
+        Api("POST", "/v1/imports/{id}/start", Imports, Scope.Admin, "Starts an import that waits; goes on with one that failed or stands still.", [NotFound, ImportNotUploaded]) with
+        {
+            Answers = [new(202, "It runs, or is done.", "Import")],
+        },
+        Api("DELETE", "/v1/imports/{id}", Imports, Scope.Admin, "Cancels an import and deletes its file and its report. Events that it has queued stay.", []) with { Answers = [Nothing] },
 
         Api("GET", "/v1/stats", Operations, Scope.StatsRead, "Counts, latencies, queues.", [InvalidField]) with
         {

@@ -47,6 +47,7 @@ internal static class ApiSchemas
             "query.pixelType": { "name": "type", "in": "query", "schema": { "$ref": "#/components/schemas/PixelType", "default": "page" } },
             "query.data": { "name": "data", "in": "query", "description": "The event's JSON as base64 or base64url, padding optional.", "schema": { "type": "string" } },
             "query.members": { "name": "members", "in": "query", "style": "form", "explode": true, "description": "Without 'data', every other parameter is a member of the event: properties.a.b=x. Values are strings, a repeated name is a list.", "schema": { "type": "object", "additionalProperties": { "type": "string" } } },
+            "query.rows": { "name": "rows", "in": "query", "schema": { "type": "integer", "minimum": 1, "maximum": 100, "default": 20 } },
             "query.profile": { "name": "profile", "in": "query", "required": true, "description": "As in /v1/profiles/{key}.", "schema": { "type": "string" } },
             "query.at": { "name": "at", "in": "query", "description": "Now by default.", "schema": { "type": "string", "format": "date-time" } },
             "header.Content-Encoding": { "name": "Content-Encoding", "in": "header", "schema": { "enum": ["gzip", "identity"] } },
@@ -471,6 +472,57 @@ internal static class ApiSchemas
                     "properties": { "index": { "type": "integer" }, "messageId": { "type": "string" }, "type": { "type": "string", "example": "/problems/event-too-large" }, "detail": { "type": "string" } }
                   }
                 }
+              }
+            },
+            "ImportInput": {
+              "type": "object",
+              "required": ["sourceId", "format"],
+              "properties": {
+                "sourceId": { "type": "string" },
+                "format": { "enum": ["csv", "jsonl"], "description": "csv: a header names the columns. jsonl: an event as /v1/batch takes it, or with a mapping any object, on each line." },
+                "delimiter": { "enum": [",", ";", "\t", "|"], "default": ",", "description": "Of a CSV." },
+                "mapping": { "type": "object", "description": "How rows become events; without one the columns of a CSV are paths of an event: userId, traits.email, properties.total:number." },
+                "startOnUpload": { "type": "boolean", "default": true, "description": "Where the storage tells of uploads. Otherwise only /start starts it." }
+              }
+            },
+            "SignedLink": { "type": "object", "required": ["url", "expiresAt"], "properties": { "url": { "type": "string", "format": "uri" }, "expiresAt": { "$ref": "#/components/schemas/Time" } } },
+            "Import": {
+              "allOf": [{ "$ref": "#/components/schemas/ImportInput" }],
+              "required": ["id", "state", "rows", "accepted", "rejected", "createdAt"],
+              "properties": {
+                "id": { "type": "string", "example": "imp_01J8ZQ4K3V5N6P7Q8R9S0T1V2W" },
+                "state": { "enum": ["waiting", "running", "done", "failed"] },
+                "reason": { "type": "string", "description": "Why it failed, and what to do." },
+                "progress": { "type": "object", "required": ["bytes", "of"], "properties": { "bytes": { "type": "integer" }, "of": { "type": "integer" } } },
+                "rows": { "type": "integer", "description": "Read so far." },
+                "accepted": { "type": "integer", "description": "Events that were queued." },
+                "rejected": { "type": "integer", "description": "Rows, or events of rows, that could not be taken." },
+                "createdAt": { "$ref": "#/components/schemas/Time" },
+                "startedAt": { "$ref": "#/components/schemas/Time" },
+                "completedAt": { "$ref": "#/components/schemas/Time" },
+                "upload": { "$ref": "#/components/schemas/SignedLink" },
+                "report": { "$ref": "#/components/schemas/SignedLink" },
+                "unreported": { "type": "integer", "description": "Rejections that found no room in the report." }
+              }
+            },
+            "ImportList": { "type": "object", "required": ["data"], "properties": { "data": { "type": "array", "items": { "$ref": "#/components/schemas/Import" } }, "next": { "type": "string" } } },
+            "ImportPreview": {
+              "type": "object",
+              "required": ["rows"],
+              "properties": {
+                "rows": {
+                  "type": "array",
+                  "items": {
+                    "type": "object",
+                    "required": ["line", "events", "rejected"],
+                    "properties": {
+                      "line": { "type": "integer" },
+                      "events": { "type": "array", "items": { "type": "object" }, "description": "As they would be stored." },
+                      "rejected": { "type": "array", "items": { "type": "object", "required": ["type", "detail"], "properties": { "type": { "type": "string" }, "detail": { "type": "string" } } } }
+                    }
+                  }
+                },
+                "reason": { "type": "string", "description": "Why the import would fail as a whole." }
               }
             },
             "ClientSettings": { "type": "object", "required": ["integrations"], "properties": { "integrations": { "type": "object" } } },

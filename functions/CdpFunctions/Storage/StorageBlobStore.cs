@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Runtime.CompilerServices;
 using Azure;
 using Azure.Storage.Blobs;
@@ -38,6 +39,38 @@ public sealed class StorageBlobStore : IBlobStore
         }
     }
 
+    public async Task<BlobPiece?> ReadAsync(ContainerName container, string name, long from, int count, CancellationToken cancellation)
+    {
+        ArgumentOutOfRangeException.ThrowIfLessThan(count, 1);
+        var blob = containers[(int)container].GetBlobClient(name);
+        try
+        {
+            var download = (await blob.DownloadContentAsync(new BlobDownloadOptions { Range = new HttpRange(from, count) }, cancellation)).Value;
+            return new BlobPiece(download.Content.ToMemory(), WholeLength(download.Details.ContentRange), download.Details.ETag.ToString());
+        }
+        catch (RequestFailedException missing) when (missing.ErrorCode == BlobErrorCode.BlobNotFound)
+        {
+            return null;
+        }
+        catch (RequestFailedException beyond) when (beyond.ErrorCode == BlobErrorCode.InvalidRange)
+        {
+            // The answer says nothing else. An empty blob has no range at all.
+        }
+
+        try
+        {
+            var properties = (await blob.GetPropertiesAsync(cancellationToken: cancellation)).Value;
+            // Written to in between: it has bytes there by now.
+            return properties.ContentLength > from
+                ? await ReadAsync(container, name, from, count, cancellation)
+                : new BlobPiece(default, properties.ContentLength, properties.ETag.ToString());
+        }
+        catch (RequestFailedException missing) when (missing.Status == 404)
+        {
+            return null;
+        }
+    }
+
     public Task DeleteAsync(ContainerName container, string name, CancellationToken cancellation) =>
         containers[(int)container].GetBlobClient(name).DeleteIfExistsAsync(cancellationToken: cancellation);
 
@@ -67,4 +100,7 @@ public sealed class StorageBlobStore : IBlobStore
         await foreach (var blob in containers[(int)container].GetBlobsAsync(BlobTraits.None, BlobStates.None, prefix, cancellation))
             yield return blob.Name;
     }
+
+    /// <summary>Of <c>bytes 0-99/1234</c>.</summary>
+    private static long WholeLength(string contentRange) => long.Parse(contentRange.AsSpan(contentRange.IndexOf('/', StringComparison.Ordinal) + 1), CultureInfo.InvariantCulture);
 }

@@ -29,6 +29,8 @@ public static class StorageNames
         QueueName.DeliveriesPoison => "deliveries-poison",
         QueueName.Exports => "exports",
         QueueName.ExportsPoison => "exports-poison",
+        QueueName.Imports => "imports",
+        QueueName.ImportsPoison => "imports-poison",
         _ => throw new ArgumentOutOfRangeException(nameof(queue)),
     };
 
@@ -38,6 +40,7 @@ public static class StorageNames
         ContainerName.Overflow => "overflow",
         ContainerName.Exports => "exports",
         ContainerName.Feeds => "feeds",
+        ContainerName.Imports => "imports",
         _ => throw new ArgumentOutOfRangeException(nameof(container)),
     };
 }

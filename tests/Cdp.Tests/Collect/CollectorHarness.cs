@@ -163,6 +163,8 @@ internal sealed class KeptBlobs : IBlobStore
     public Task<ReadOnlyMemory<byte>?> GetAsync(ContainerName container, string name, CancellationToken cancellation) =>
         Task.FromResult<ReadOnlyMemory<byte>?>(Overflow.TryGetValue(name, out var data) ? data : null);
 
+    public Task<BlobPiece?> ReadAsync(ContainerName container, string name, long from, int count, CancellationToken cancellation) => throw new NotSupportedException();
+
     public Task DeleteAsync(ContainerName container, string name, CancellationToken cancellation)
     {
         Overflow.TryRemove(name, out _);

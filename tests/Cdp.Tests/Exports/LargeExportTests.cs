@@ -103,6 +103,9 @@ public sealed class LargeExportTests(ITestOutputHelper output)
 
         public Task<ReadOnlyMemory<byte>?> GetAsync(ContainerName container, string name, CancellationToken cancellation) => store.GetAsync(container, name, cancellation);
 
+        public Task<BlobPiece?> ReadAsync(ContainerName container, string name, long from, int count, CancellationToken cancellation) =>
+            store.ReadAsync(container, name, from, count, cancellation);
+
         public Task DeleteAsync(ContainerName container, string name, CancellationToken cancellation) => store.DeleteAsync(container, name, cancellation);
 
         public Task<bool> AppendAsync(ContainerName container, string name, long position, ReadOnlyMemory<byte> data, CancellationToken cancellation) =>

@@ -66,8 +66,10 @@ public sealed class Worker(FakeStore store, TimeProvider time, Random random, st
 
     private sealed class App
     {
-        public App(FakeStore store, TimeProvider time, Random random, IdentityRules stated, bool segments, DestinationRegistry? destinations)
+        public App(FakeStore fake, TimeProvider time, Random random, IdentityRules stated, bool segments, DestinationRegistry? destinations)
         {
+            var due = new DueShards(fake, time);
+            var store = new DueNotingRowStore(fake, due);
             var ids = new IdGenerator(time, buffer =>
             {
                 lock (random)
@@ -75,24 +77,24 @@ public sealed class Worker(FakeStore store, TimeProvider time, Random random, st
             });
             var rules = IdentityRulesRegistry.Of(stated);
             var sources = new SourceRegistry(new SourceStore(store), time);
-            var archive = new RawArchive(store, ids, time);
+            var archive = new RawArchive(fake, ids, time);
             var log = new ControlLog(archive);
             var profiles = new ProfileStore(store);
             var index = new IdentityIndex(store, time);
             var failures = new FailureLog(store, time);
             var suspender = new IdentifierSuspender(index, profiles, new QuarantineList(store), log, ids, time);
             var definitions = segments ? new DefinitionsRegistry(new DefinitionStore(store, time), time) : DefinitionsRegistry.None;
-            Outbox = new Outbox(store, store, time);
+            Outbox = new Outbox(store, fake, time);
             Segments = new SegmentUpdater(store, profiles, definitions, Outbox, time);
             var progress = new BackfillProgress(store, time);
-            var previews = new PreviewJobs(store, store, definitions, ids, time);
-            Scheduler = new SegmentScheduler(store, store, definitions, progress, previews, time);
-            Shards = new SegmentProcessor(store, store, Segments, new SegmentBackfill(store, profiles, definitions, progress, Segments, Outbox, time), previews, time);
+            var previews = new PreviewJobs(store, fake, definitions, ids, time);
+            Scheduler = new SegmentScheduler(due, fake, definitions, progress, previews);
+            Shards = new SegmentProcessor(store, due, fake, Segments, new SegmentBackfill(store, profiles, definitions, progress, Segments, Outbox, time), previews, time);
             Catalog = new CatalogRecorder(store, time);
             Collector = new Collector(
-                sources, new SourceRateLimiter(time), new EventQueueWriter(store, store, ids), rules, new ViolationRecorder(store), time, ids);
+                sources, new SourceRateLimiter(time), new EventQueueWriter(fake, fake, ids), rules, new ViolationRecorder(store), time, ids);
             Processor = new EventProcessor(
-                store,
+                fake,
                 new IdentityResolver(index, profiles, suspender, sources, ids, time),
                 new ProfileCommitter(store, profiles, index, Outbox, new RecentCommits(), definitions, destinations ?? DestinationRegistry.None, Catalog, time),
                 archive,
@@ -101,7 +103,7 @@ public sealed class Worker(FakeStore store, TimeProvider time, Random random, st
             Merges = new MergeProcessor(
                 new ProfileMerger(store, profiles, index, suspender, failures, log, rules),
                 new ProfileSplitter(store, profiles, index, log, rules, time),
-                Segments, store, time);
+                Segments, fake, time);
         }
 
         public Collector Collector { get; }

@@ -203,7 +203,7 @@ public sealed class StatsTests : IDisposable
         await store.SendAsync(QueueName.MergesPoison, "c", null, CancellationToken.None);
         time.Advance(TimeSpan.FromSeconds(7));
         Assert.Equal(
-            """[{"name":"events","messages":2,"oldestSeconds":7,"poison":0},{"name":"merges","messages":0,"poison":1},{"name":"segments","messages":0,"poison":0},{"name":"deliveries","messages":0,"poison":0},{"name":"exports","messages":0,"poison":0}]""",
+            """[{"name":"events","messages":2,"oldestSeconds":7,"poison":0},{"name":"merges","messages":0,"poison":1},{"name":"segments","messages":0,"poison":0},{"name":"deliveries","messages":0,"poison":0},{"name":"exports","messages":0,"poison":0},{"name":"imports","messages":0,"poison":0}]""",
             (await ReadAsync(Recorder())).GetProperty("queues").GetRawText());
     }
 

@@ -53,6 +53,37 @@ public abstract class BlobStoreContract
     }
 
     [Fact]
+    public async Task Read_GivesAStretch_WithTheWholeLengthAndTheVersion()
+    {
+        var store = await StoreAsync();
+        Assert.Null(await store.ReadAsync(Raw, folder + "b", 0, 10, default));
+        await store.PutAsync(Raw, folder + "b", "0123456789"u8.ToArray(), default);
+
+        var first = (await store.ReadAsync(Raw, folder + "b", 0, 4, default))!;
+        var last = (await store.ReadAsync(Raw, folder + "b", 8, 100, default))!;
+        var beyond = (await store.ReadAsync(Raw, folder + "b", 10, 1, default))!;
+
+        Assert.Equal(("0123", 10), (Text(first.Data), first.Length));
+        Assert.Equal(("89", 10), (Text(last.Data), last.Length));
+        Assert.Equal(("", 10), (Text(beyond.Data), beyond.Length));
+        Assert.NotEmpty(first.Version);
+        Assert.Equal([first.Version, first.Version], [last.Version, beyond.Version]);
+        await store.PutAsync(Raw, folder + "b", "0123456789"u8.ToArray(), default);
+        Assert.NotEqual(first.Version, (await store.ReadAsync(Raw, folder + "b", 0, 4, default))!.Version);
+    }
+
+    [Fact]
+    public async Task Read_OfAnEmptyBlob_IsNothing()
+    {
+        var store = await StoreAsync();
+        await store.PutAsync(Raw, folder + "b", default, default);
+
+        var read = (await store.ReadAsync(Raw, folder + "b", 0, 10, default))!;
+
+        Assert.Equal(("", 0), (Text(read.Data), read.Length));
+    }
+
+    [Fact]
     public async Task Delete_RemovesOrDoesNothing()
     {
         var store = await StoreAsync();

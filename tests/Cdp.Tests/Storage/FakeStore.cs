@@ -194,7 +194,7 @@ public sealed class FakeStore(TimeProvider? time = null) : IRowStore, IMessageQu
             cancellation);
 
     public Task PutAsync(ContainerName container, string name, ReadOnlyMemory<byte> data, CancellationToken cancellation) =>
-        CallAsync(StoreOperation.PutBlob, container.ToString(), "", [name], () => Container(container)[name] = new StoredBlob(false, [.. data.Span]), cancellation);
+        CallAsync(StoreOperation.PutBlob, container.ToString(), "", [name], () => Container(container)[name] = new StoredBlob(false, [.. data.Span]) { Version = NewVersion() }, cancellation);
 
     public Task<ReadOnlyMemory<byte>?> GetAsync(ContainerName container, string name, CancellationToken cancellation) =>
         CallAsync(
@@ -204,6 +204,21 @@ public sealed class FakeStore(TimeProvider? time = null) : IRowStore, IMessageQu
             [name],
             () => Container(container).TryGetValue(name, out var blob) ? blob.Data.ToArray() : (ReadOnlyMemory<byte>?)null,
             cancellation);
+
+    public Task<BlobPiece?> ReadAsync(ContainerName container, string name, long from, int count, CancellationToken cancellation)
+    {
+        ArgumentOutOfRangeException.ThrowIfLessThan(count, 1);
+        return CallAsync(
+            StoreOperation.GetBlob,
+            container.ToString(),
+            "",
+            [name],
+            () => Container(container).TryGetValue(name, out var blob)
+                ? new BlobPiece(
+                    blob.Data.Slice((int)Math.Min(from, blob.Data.Count), (int)Math.Min(count, Math.Max(blob.Data.Count - from, 0))).ToArray(), blob.Data.Count, blob.Version)
+                : null,
+            cancellation);
+    }
 
     public Task DeleteAsync(ContainerName container, string name, CancellationToken cancellation) =>
         CallAsync(StoreOperation.DeleteBlob, container.ToString(), "", [name], () => Container(container).Remove(name), cancellation);
@@ -291,7 +306,7 @@ public sealed class FakeStore(TimeProvider? time = null) : IRowStore, IMessageQu
         ];
     }
 
-    private static bool Append(SortedDictionary<string, StoredBlob> blobs, string name, long position, ReadOnlySpan<byte> data)
+    private bool Append(SortedDictionary<string, StoredBlob> blobs, string name, long position, ReadOnlySpan<byte> data)
     {
         if (!blobs.TryGetValue(name, out var blob))
         {
@@ -303,6 +318,7 @@ public sealed class FakeStore(TimeProvider? time = null) : IRowStore, IMessageQu
         if (!blob.IsLog || blob.Data.Count != position)
             return false;
         blob.Data.AddRange(data);
+        blob.Version = NewVersion();
         return true;
     }
 
@@ -370,7 +386,12 @@ public sealed class FakeStore(TimeProvider? time = null) : IRowStore, IMessageQu
         public SortedSet<int> Visible { get; } = [];
     }
 
-    private sealed record StoredBlob(bool IsLog, List<byte> Data);
+    private string NewVersion() => $"\"{++version}\"";
+
+    private sealed record StoredBlob(bool IsLog, List<byte> Data)
+    {
+        public string Version { get; set; } = "";
+    }
 }
 
 /// <summary>A row in a snapshot; equal where all of it is equal.</summary>

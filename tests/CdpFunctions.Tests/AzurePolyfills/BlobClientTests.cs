@@ -60,6 +60,18 @@ public sealed class BlobClientTests
     }
 
     [Fact]
+    public async Task Download_OfARange_SaysOfWhat()
+    {
+        var container = await CreateAsync();
+        var blob = container.GetBlobClient("b");
+        await blob.UploadAsync(BinaryData.FromString("0123456789"));
+
+        var download = (await blob.DownloadContentAsync(new BlobDownloadOptions { Range = new HttpRange(8, 100) })).Value;
+
+        Assert.Equal(("89", "bytes 8-9/10", 2), (download.Content.ToString(), download.Details.ContentRange, download.Details.ContentLength));
+    }
+
+    [Fact]
     public async Task Properties_Exists_AndDelete()
     {
         var container = await CreateAsync();

@@ -2,6 +2,7 @@ using System.Reflection;
 using System.Runtime.Versioning;
 using System.Text.RegularExpressions;
 using System.Xml.Linq;
+using Cdp.Imports;
 using Cdp.Storage;
 using CdpFunctions.Storage;
 using Microsoft.Azure.Functions.Worker;
@@ -99,6 +100,7 @@ public sealed partial class BicepTests
         Assert.Equal(
             [
                 ("insights", "3913510d-42f4-4e42-8a64-420c390055eb", "Monitoring Metrics Publisher"),
+                ("queues[indexOf(queueNames, 'imports')]", "c6a89b2d-59bc-44d0-9896-0f6e12d7b80a", "Storage Queue Data Message Sender"),
                 ("serviceBusTopic", "69a216fc-b8fb-44d8-bc22-1f3c2cd27a39", "Azure Service Bus Data Sender"),
                 ("storage", "0a9a7e1f-b9d0-4cc4-a60d-0319b160aaa3", "Storage Table Data Contributor"),
                 ("storage", "974c5e8b-45b9-4653-ba55-5f855dd0fb88", "Storage Queue Data Contributor"),
@@ -110,13 +112,30 @@ public sealed partial class BicepTests
         {
             Assert.EndsWith("/roleAssignments", resource.Type.Split('@')[0], StringComparison.Ordinal);
             var properties = resource.Body.At("properties");
-            Assert.Equal("identity.properties.principalId", properties.At("principalId").Text);
+            // Event Grid is on one queue, the app on everything else.
+            var isEventGrid = resource.Symbol == "uploadsRoleAssignment";
+            Assert.Equal(isEventGrid ? "uploads.identity.principalId" : "identity.properties.principalId", properties.At("principalId").Text);
             var definition = RoleDefinition().Match(properties.At("roleDefinitionId").Text);
             Assert.True(definition.Success);
             var variable = definition.Groups["name"].Value;
             var roles = variable == resource.Item ? File.Variable(resource.Collection!).Items : [File.Variable(variable)];
             return roles.Select(role => (resource.Body.At("scope").Text, role.At("id").Text, role.At("name").Text));
         }
+    }
+
+    [Fact]
+    public void Uploads_AreToldToTheQueueOfImports()
+    {
+        var queue = StorageNames.Of(QueueName.Imports);
+        Assert.Equal("storage.id", Only("Microsoft.EventGrid/systemTopics").Body.At("properties", "source").Text);
+        var subscription = Only("Microsoft.EventGrid/systemTopics/eventSubscriptions").Body;
+        Assert.Equal("uploads", subscription.At("parent").Text);
+        var delivery = subscription.At("properties", "deliveryWithResourceIdentity", "destination");
+        Assert.Equal(("StorageQueue", "storage.id", queue), (delivery.At("endpointType").Text, delivery.At("properties", "resourceId").Text, delivery.At("properties", "queueName").Text));
+        var filter = subscription.At("properties", "filter");
+        Assert.Equal(["Microsoft.Storage.BlobCreated"], filter.At("includedEventTypes").Items.Select(type => type.Text));
+        // Reports are written below another folder of the container.
+        Assert.Equal($"/blobServices/default/containers/{StorageNames.Of(ContainerName.Imports)}/blobs/{ImportDocument.FileFolder}", filter.At("subjectBeginsWith").Text);
     }
 
     [Fact]

@@ -29,6 +29,16 @@ public sealed class BlobLinksTests
     }
 
     [Fact]
+    public async Task AnUploadLink_WritesOneBlob_AndNothingElse()
+    {
+        var (link, expires) = await new BlobLinks(BlobSasTests.WithIdentity("account"), new ManualTime(Now)).WriteAsync(ContainerName.Imports, "files/imp_1.csv", TimeSpan.FromHours(12), default);
+
+        Assert.Equal(("https://account.blob.core.windows.net/imports/files/imp_1.csv", Now.AddHours(12)), (link.GetLeftPart(UriPartial.Path), expires));
+        var query = System.Web.HttpUtility.ParseQueryString(link.Query);
+        Assert.Equal(("cw", "b", "https", "2026-03-01T18:00:00Z"), (query["sp"], query["sr"], query["spr"], query["se"]));
+    }
+
+    [Fact]
     public async Task OfNothing_IsNothing() =>
         Assert.Empty(await new BlobLinks(BlobSasTests.WithIdentity("account"), new ManualTime(Now)).ReadAsync(ContainerName.Exports, [], Now, default));
 }
