@@ -98,7 +98,7 @@ public static class CdpApplication
 
     private static void AddDestinations(IServiceCollection services, IConfiguration configuration)
     {
-        services.AddSingleton<ISecretSettings>(provider => new CdpFunctions.Destinations.SecretSettings(configuration, provider.GetRequiredService<CdpOptions>()));
+        services.AddSingleton<ISecretSettings>(provider => new DestinationSecrets(configuration, provider.GetRequiredService<CdpOptions>()));
         services.AddSingleton<SecretVault>().AddSingleton<DestinationStore>().AddSingleton<DestinationRegistry>().AddSingleton<DestinationTypes>();
         services.AddSingleton(provider => new DestinationHttp(provider.GetRequiredService<CdpOptions>().AllowPrivateDestinations, provider.GetRequiredService<TimeProvider>()));
         services.AddSingleton<ITopicSender, ServiceBusTopics>();

@@ -4,7 +4,7 @@ using Microsoft.Extensions.Configuration;
 namespace CdpFunctions.Destinations;
 
 /// <summary>Secrets among the app's settings: only those below <c>Cdp:Secrets</c> can be named, so that nobody reads the others through a destination.</summary>
-public sealed class SecretSettings(IConfiguration configuration, CdpOptions options) : ISecretSettings
+public sealed class DestinationSecrets(IConfiguration configuration, CdpOptions options) : ISecretSettings
 {
     private readonly IConfigurationSection section = configuration.GetSection("Cdp:Secrets");
 
