@@ -41,6 +41,9 @@ public sealed record DeliveryView(Profile Profile, JsonElement Json, bool IsWhol
 /// <summary>Makes <see cref="DeliveryView"/>s, from the storage and never from a cache.</summary>
 public sealed class DeliveryViews(IRowStore rows, ProfileReader profiles, ProfileSegmentsReader segments, IdentityRulesRegistry identity)
 {
+    // As long as a chain of merges may be.
+    private const int MostTries = 20;
+
     /// <summary>Null where there is no such profile any more: nothing about it leaves.</summary>
     public async Task<DeliveryView?> ReadAsync(string id, string key, string profileId, DeliveryCause cause, IReadOnlyList<string>? traits, CancellationToken cancellation)
     {
@@ -82,12 +85,28 @@ public sealed class DeliveryViews(IRowStore rows, ProfileReader profiles, Profil
         }
     }
 
-    /// <summary>The event of a cause: with the profile, or during a merge or after an unmerge with another that had it.</summary>
+    /// <summary>The event of a cause: with the profile, or during a merge or after an unmerge with another that had it. Null where it is nowhere.</summary>
+    /// <exception cref="ConflictException">Merges move it about faster than it is looked for.</exception>
     public async Task<Event?> EventAsync(FoundProfile found, ProfileId first, DeliveryCause cause, CancellationToken cancellation)
     {
         if (cause is not { SourceId: { } source, MessageId: { } message, Timestamp: { } timestamp })
             return null;
         var messageKey = Hash128.Of(source, message);
+        for (var tries = 0; tries < MostTries; tries++)
+        {
+            if (await LookAsync(found, first, timestamp, messageKey, cancellation) is { } e)
+                return e;
+            // A merge may have taken it along since the profile was looked for, or from one place to another that was looked at before.
+            if (await FindAsync(first.Value, cancellation) is not { } again || (again.Profile.Id == found.Profile.Id && (found.Absorbed.Count == 0 || tries > 0)))
+                return null;
+            found = again;
+        }
+
+        throw new ConflictException($"Message {message} of {source} is moved about by merges.");
+    }
+
+    private async Task<Event?> LookAsync(FoundProfile found, ProfileId first, Instant timestamp, Hash128 messageKey, CancellationToken cancellation)
+    {
         var looked = new HashSet<ProfileId>();
         foreach (var owner in (IEnumerable<ProfileId>)[found.Profile.Id, .. found.Absorbed, first])
         {
