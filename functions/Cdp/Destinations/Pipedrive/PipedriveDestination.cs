@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Collections.Concurrent;
 using System.Globalization;
 using System.Text.Json;
@@ -32,6 +33,7 @@ public sealed class PipedriveDestination(DestinationHttp http, TimeProvider time
     private const int NotFound = 404;
 
     private static readonly TimeSpan MadeFor = TimeSpan.FromMinutes(5);
+    private static readonly SearchValues<char> KeyDigits = SearchValues.Create("0123456789abcdef");
     private static readonly HashSet<string> SecretHeaders = new(StringComparer.OrdinalIgnoreCase) { TokenHeader };
 
     private readonly ConcurrentDictionary<(string Base, string Token, string Email), (long Id, Instant At)> made = new();
@@ -252,7 +254,7 @@ public sealed class PipedriveDestination(DestinationHttp http, TimeProvider time
     }
 
     /// <summary>Of a custom field.</summary>
-    private static bool IsKey(string name) => name.Length == KeyLength && name.AsSpan().IndexOfAnyExcept("0123456789abcdef") < 0;
+    private static bool IsKey(string name) => name.Length == KeyLength && !name.AsSpan().ContainsAnyExcept(KeyDigits);
 
     private static string? Trait(JsonElement traits, string name) => traits.TryGetProperty(name, out var value) && value.ValueKind == JsonValueKind.String ? value.GetString() : null;
 }

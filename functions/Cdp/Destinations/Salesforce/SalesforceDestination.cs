@@ -282,12 +282,12 @@ public sealed partial class SalesforceDestination(DestinationHttp http) : IDesti
         }
     }
 
-    [GeneratedRegex(@"\A[A-Za-z][A-Za-z0-9_]{0,79}\z")]
+    [GeneratedRegex(@"\A[A-Za-z][A-Za-z0-9_]{0,79}\z", RegexOptions.NonBacktracking)]
     private static partial Regex FieldForm();
 
-    [GeneratedRegex(@"\A(4[6-9]|[5-9][0-9]|[1-9][0-9]{2})\.0\z")]
+    [GeneratedRegex(@"\A(?:4[6-9]|[5-9][0-9]|[1-9][0-9]{2})\.0\z", RegexOptions.NonBacktracking)]
     private static partial Regex VersionForm();
 
-    [GeneratedRegex(@"\A[A-Za-z_]{1,80}\z")]
+    [GeneratedRegex(@"\A[A-Za-z_]{1,80}\z", RegexOptions.NonBacktracking)]
     private static partial Regex CodeForm();
 }
