@@ -10,7 +10,7 @@ namespace Cdp.Destinations.Pipedrive;
 
 /// <summary>
 /// Persons of Pipedrive, found by their e-mail address, and made where there is none; one a delivery. The fields are the mapped payload, custom ones under their
-/// 40-digit keys; without a mapping the name alone, for Pipedrive has no names for others. Only what changed since it was sent last goes out.
+/// keys of 40 hexadecimal digits; without a mapping the name alone, for Pipedrive has no names for others. Only what changed since it was sent last goes out.
 /// https://developers.pipedrive.com/docs/api/v1/Persons
 /// </summary>
 /// <remarks>
