@@ -6,6 +6,8 @@ using Cdp.Deliveries;
 using Cdp.Destinations;
 using Cdp.Destinations.Blobs;
 using Cdp.Destinations.HubSpot;
+using Cdp.Destinations.Pipedrive;
+using Cdp.Destinations.Salesforce;
 using Cdp.Destinations.ServiceBus;
 using Cdp.Destinations.Slack;
 using Cdp.Destinations.Webhooks;
@@ -103,6 +105,7 @@ public static class CdpApplication
         services.AddSingleton(provider => new DestinationHttp(provider.GetRequiredService<CdpOptions>().AllowPrivateDestinations, provider.GetRequiredService<TimeProvider>()));
         services.AddSingleton<ITopicSender, ServiceBusTopics>();
         services.AddSingleton<IDestinationType, WebhookDestination>().AddSingleton<IDestinationType, ServiceBusDestination>();
+        services.AddSingleton<IDestinationType, SalesforceDestination>().AddSingleton<IDestinationType, PipedriveDestination>();
         services.AddSingleton<IDestinationType, HubSpotDestination>().AddSingleton<IDestinationType, SlackDestination>().AddSingleton<IDestinationType, BlobDestination>();
         services.TryAddSingleton(new DeliveryPolicy());
         services.TryAddSingleton<IConsents, TraitConsents>();

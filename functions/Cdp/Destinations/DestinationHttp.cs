@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Net;
 using System.Net.Http.Headers;
 using System.Net.Sockets;
@@ -48,11 +49,15 @@ public sealed class DestinationHttp : IDisposable
     /// <summary>Sends once. Every answer and every failure becomes a result; a cancellation is thrown.</summary>
     /// <param name="secretHeaders">Their values are masked in the record.</param>
     /// <param name="shownUrl">In place of the request's, where that is a secret.</param>
+    /// <param name="whole">The answer is read by the type: all of it is kept, not its beginning alone.</param>
+    /// <param name="resetHeader">Says after how many seconds it may be tried again where <c>Retry-After</c> does not.</param>
     public async Task<SendResult> SendAsync(
-        HttpRequestMessage request, ReadOnlyMemory<byte> body, string contentType, CancellationToken cancellation, IReadOnlySet<string>? secretHeaders = null, string? shownUrl = null)
+        HttpRequestMessage request, ReadOnlyMemory<byte> body, string contentType, CancellationToken cancellation, IReadOnlySet<string>? secretHeaders = null, string? shownUrl = null,
+        bool whole = false, string? resetHeader = null)
     {
         request.Content = new ReadOnlyMemoryContent(body);
-        request.Content.Headers.ContentType = MediaTypeHeaderValue.Parse(contentType);
+        if (request.Method != HttpMethod.Get || body.Length > 0)
+            request.Content.Headers.ContentType = MediaTypeHeaderValue.Parse(contentType);
         var exchange = new Exchange(request.Method.Method, shownUrl ?? request.RequestUri!.GetLeftPart(UriPartial.Path), body.Length)
         {
             RequestHeaders = [.. request.Headers.Concat(request.Content.Headers)
@@ -62,8 +67,8 @@ public sealed class DestinationHttp : IDisposable
         try
         {
             using var response = await client.SendAsync(request, cancellation);
-            var (bytes, text) = await ReadAsync(response.Content, cancellation);
-            return Result(response, exchange with { Status = (int)response.StatusCode, ResponseBytes = bytes, ResponseBody = text });
+            var (bytes, text) = await ReadAsync(response.Content, whole ? MostResponseBytes : ShownBytes, cancellation);
+            return Result(response, exchange with { Status = (int)response.StatusCode, ResponseBytes = bytes, ResponseBody = text }, resetHeader);
         }
         catch (Exception exception) when (Find<RefusedAddressException>(exception) is { } refused)
         {
@@ -77,12 +82,12 @@ public sealed class DestinationHttp : IDisposable
 
     public void Dispose() => client.Dispose();
 
-    private SendResult Result(HttpResponseMessage response, Exchange exchange)
+    private SendResult Result(HttpResponseMessage response, Exchange exchange, string? resetHeader)
     {
         var status = (int)response.StatusCode;
         if (status is >= 200 and < 300)
             return new SendResult(SendStatus.Delivered, exchange);
-        var after = RetryAfter(response.Headers.RetryAfter);
+        var after = RetryAfter(response.Headers.RetryAfter) ?? Reset(response.Headers, resetHeader);
         return status switch
         {
             429 => new SendResult(SendStatus.Throttled, exchange, after),
@@ -98,10 +103,15 @@ public sealed class DestinationHttp : IDisposable
         return after is { } stated ? TimeSpan.FromTicks(Math.Clamp(stated.Ticks, 0, LongestRetryAfter.Ticks)) : null;
     }
 
-    private static async Task<(int Bytes, string Shown)> ReadAsync(HttpContent content, CancellationToken cancellation)
+    private static TimeSpan? Reset(HttpResponseHeaders headers, string? name) =>
+        name is not null && headers.TryGetValues(name, out var values) && int.TryParse(values.First(), NumberStyles.None, CultureInfo.InvariantCulture, out var seconds)
+            ? TimeSpan.FromSeconds(Math.Min(seconds, LongestRetryAfter.TotalSeconds))
+            : null;
+
+    private static async Task<(int Bytes, string Shown)> ReadAsync(HttpContent content, int most, CancellationToken cancellation)
     {
         await using var stream = await content.ReadAsStreamAsync(cancellation);
-        var buffer = new byte[ShownBytes];
+        var buffer = new byte[most];
         var (total, shown) = (0, 0);
         var scratch = new byte[8 * 1024];
         while (total < MostResponseBytes)

@@ -159,12 +159,12 @@ internal static class ApiSchemas
               "required": ["type"],
               "properties": {
                 "id": { "$ref": "#/components/schemas/DefinitionId" },
-                "type": { "enum": ["blob", "hubspot", "servicebus", "slack", "webhook"] },
+                "type": { "enum": ["blob", "hubspot", "pipedrive", "salesforce", "servicebus", "slack", "webhook"] },
                 "enabled": { "type": "boolean", "default": true },
                 "settings": { "type": "object" },
                 "secrets": { "type": "object", "additionalProperties": { "description": "A value, {\"setting\":\"NAME\"} for the setting Cdp__Secrets__NAME, {\"set\":true} to leave it, null to remove it." } },
                 "subscriptions": { "type": "array", "maxItems": 50, "items": { "$ref": "#/components/schemas/Subscription" } },
-                "limits": { "type": "object", "properties": { "ratePerSecond": { "type": "number", "exclusiveMinimum": 0, "default": 50 }, "batchSize": { "type": "integer", "minimum": 1, "maximum": 100 } } }
+                "limits": { "type": "object", "properties": { "ratePerSecond": { "type": "number", "exclusiveMinimum": 0, "default": 50 }, "batchSize": { "type": "integer", "minimum": 1, "maximum": 200 } } }
               }
             },
             "Destination": {

@@ -55,7 +55,7 @@ public sealed class HubSpotDestination(DestinationHttp http) : IDestinationType
         json.WriteEndObject();
     });
 
-    public string? Unsendable(JsonElement view) => EmailOf(view) is null ? "no-email" : null;
+    public string? Unsendable(JsonElement view) => ContactView.EmailOf(view) is null ? "no-email" : null;
 
     public async Task<SendResult> SendAsync(DestinationTarget target, IReadOnlyList<Outgoing> batch, CancellationToken cancellation)
     {
@@ -65,7 +65,7 @@ public sealed class HubSpotDestination(DestinationHttp http) : IDestinationType
         var byEmail = new Dictionary<string, int>(StringComparer.OrdinalIgnoreCase);
         for (var i = 0; i < batch.Count; i++)
         {
-            if (EmailOf(batch[i].View) is { } email)
+            if (ContactView.EmailOf(batch[i].View) is { } email)
                 byEmail[email] = i;
         }
 
@@ -94,12 +94,6 @@ public sealed class HubSpotDestination(DestinationHttp http) : IDestinationType
         for (var i = 0; i < text.Length; i++)
             text[i] = char.IsAsciiLetterOrDigit(from[i]) ? char.ToLowerInvariant(from[i]) : '_';
     });
-
-    private static string? EmailOf(JsonElement view) =>
-        view.TryGetProperty("profile", out var profile) && profile.TryGetProperty("identifiers", out var identifiers) && identifiers.TryGetProperty("email", out var emails)
-        && emails.GetArrayLength() > 0
-            ? emails[0].GetString()
-            : null;
 
     private static void WriteInput(Utf8JsonWriter json, string email, Outgoing item)
     {
