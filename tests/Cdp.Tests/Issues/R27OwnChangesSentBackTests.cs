@@ -56,7 +56,8 @@ public sealed class R27OwnChangesSentBackTests
 
     private static async Task SetAsync(DeliveryWorld world, string writeKey, int second, string traits)
     {
-        await world.World.SettleAsync($$"""{"type":"identify","messageId":"i{{second}}","userId":"ann","traits":{{traits}},"timestamp":"2026-03-01T00:00:0{{second}}Z"}""", writeKey);
+        await world.World.SendAsync($$"""{"batch":[{"type":"identify","messageId":"i{{second}}","userId":"ann","traits":{{traits}},"timestamp":"2026-03-01T00:00:0{{second}}Z"}]}""", writeKey);
+        await world.World.DrainAsync();
         await world.DrainAsync();
     }
 

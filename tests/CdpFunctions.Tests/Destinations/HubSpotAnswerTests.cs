@@ -29,7 +29,7 @@ public sealed class HubSpotAnswerTests
         var settings = JsonDocument.Parse($$"""{"baseUrl":"{{receiver.Address}}"}""").RootElement;
         var target = new DestinationTarget("crm", settings, 100, new Dictionary<string, string> { ["accessToken"] = "pat-1" });
         var batch = ((string[])["a", "b", "c"]).Select(static (name, i) => new Outgoing(
-            $"dlv_{i}", "key" + name, "prf_" + name, 1, "profile-changed", JsonDocument.Parse($$$"""{"profile":{"identifiers":{"email":["{{{name}}}@shop.example"]}}}""").RootElement,
+            $"dlv_{i}", "key" + name, "prf_" + name, 1, "profile-changed", JsonDocument.Parse($$$"""{"profile":{"identifiers":{"email":["{{{name}}}@shop.example"]} } }""").RootElement,
             JsonDocument.Parse("""{"plan":"pro"}""").RootElement)).ToList();
         var result = await new HubSpotDestination(http).SendAsync(target, batch, CancellationToken.None);
         Assert.Equal(refused is null ? SendStatus.Refused : SendStatus.Delivered, result.Status);
