@@ -257,7 +257,7 @@ public sealed class AdminApiTests(ApiApp app) : IClassFixture<ApiApp>
         await app.App.WaitForMessageAsync("m1", name);
         var stats = await app.App.ReadJsonAsync("/v1/stats?sourceId=" + name);
         Assert.Equal("""{"received":2,"accepted":1,"rejected":{"no-identity":1},"committed":1,"duplicates":0,"failed":0}""", stats.GetProperty("events").GetRawText());
-        Assert.Equal(["events", "merges", "segments", "deliveries", "exports"], stats.GetProperty("queues").EnumerateArray().Select(queue => queue.GetProperty("name").GetString()!));
+        Assert.Equal(["events", "merges", "segments", "deliveries", "exports", "imports"], stats.GetProperty("queues").EnumerateArray().Select(queue => queue.GetProperty("name").GetString()!));
         Assert.True(stats.GetProperty("profiles").GetProperty("total").GetInt64() >= 1);
         Assert.True(stats.GetProperty("latencySeconds").GetProperty("p99").GetDouble() > 0);
         Assert.Equal("400 invalid-field", (await app.CallAsync("GET", "/v1/stats?from=2026-01-02&to=2026-01-01")).Problem);
