@@ -17,7 +17,6 @@ public sealed class ChangeEffects(DestinationSet set, Profile document, Instant 
     private readonly Dictionary<string, Trait>? before = set.WantsProfiles ? new(document.Traits, StringComparer.Ordinal) : null;
     private Event? last;
     private bool isOfSeveral;
-    private bool isPast = true;
 
     /// <summary>An event was folded into the document, whose next version will be one more than it has.</summary>
     public void Add(Event e, CommitEffects effects)
@@ -25,7 +24,6 @@ public sealed class ChangeEffects(DestinationSet set, Profile document, Instant 
         if (e.Type == EventType.Identify)
         {
             isOfSeveral |= last is not null && last.SourceId != e.SourceId;
-            isPast &= e.Historical;
             last = e;
         }
 
@@ -60,7 +58,7 @@ public sealed class ChangeEffects(DestinationSet set, Profile document, Instant 
             // Of several sources none is the cause: who excepts one of them has to hear of the other.
             SourceId = isOfSeveral ? null : last.SourceId,
             Timestamp = last.Timestamp,
-            Historical = isPast,
+            Historical = last.Historical,
             Traits = changed.Count <= MostNames ? changed : null,
         };
         effects.Add(change);
