@@ -16,12 +16,17 @@ public sealed class ChangeEffects(DestinationSet set, Profile document, Instant 
 
     private readonly Dictionary<string, Trait>? before = set.WantsProfiles ? new(document.Traits, StringComparer.Ordinal) : null;
     private Event? last;
+    private bool isOfSeveral;
 
     /// <summary>An event was folded into the document, whose next version will be one more than it has.</summary>
     public void Add(Event e, CommitEffects effects)
     {
         if (e.Type == EventType.Identify)
+        {
+            isOfSeveral |= last is not null && last.SourceId != e.SourceId;
             last = e;
+        }
+
         if (!set.WantsEvent(e))
             return;
         var change = new Change($"event:{document.Id}:{e.MessageKey}", ChangeKind.Event, document.Id, document.Version + 1, now)
@@ -49,7 +54,12 @@ public sealed class ChangeEffects(DestinationSet set, Profile document, Instant 
         changed.Sort(StringComparer.Ordinal);
         var change = new Change($"profile:{document.Id}:{document.Version}", ChangeKind.Profile, document.Id, document.Version, now)
         {
-            MessageId = last.MessageId, SourceId = last.SourceId, Timestamp = last.Timestamp, Historical = last.Historical, Traits = changed.Count <= MostNames ? changed : null,
+            MessageId = last.MessageId,
+            // Of several sources none is the cause: who excepts one of them has to hear of the other.
+            SourceId = isOfSeveral ? null : last.SourceId,
+            Timestamp = last.Timestamp,
+            Historical = last.Historical,
+            Traits = changed.Count <= MostNames ? changed : null,
         };
         effects.Add(change);
     }

@@ -160,10 +160,12 @@ public sealed class Deliverer(
     private async Task SendAsync(Batch batch, Destination destination, Line line, CancellationToken cancellation)
     {
         var type = types.Find(destination.Type);
+        // A mirror's own changes come in by the sources that any of its subscriptions excepts.
+        var ofReceiver = type?.IsState == true ? destination.Subscriptions.SelectMany(static s => s.ExceptSources ?? []).ToHashSet(StringComparer.Ordinal) : null;
         foreach (var claimed in batch.Claimed)
         {
             if (type is not null)
-                await ComposeAsync(batch, claimed, type, cancellation);
+                await ComposeAsync(batch, claimed, type, ofReceiver, cancellation);
         }
 
         var attempts = new List<DeliveryAttempt>();
@@ -183,9 +185,9 @@ public sealed class Deliverer(
     }
 
     /// <summary>Adds it to what is to be sent, or its end to the results.</summary>
-    private async Task ComposeAsync(Batch batch, Delivery delivery, IDestinationType type, CancellationToken cancellation)
+    private async Task ComposeAsync(Batch batch, Delivery delivery, IDestinationType type, IReadOnlySet<string>? ofReceiver, CancellationToken cancellation)
     {
-        var view = await views.ReadAsync(delivery.Id, delivery.Key, delivery.ProfileId, delivery.Cause, delivery.Shape.Traits, cancellation);
+        var view = await views.ReadAsync(delivery.Id, delivery.Key, delivery.ProfileId, delivery.Cause, delivery.Shape.Traits, ofReceiver, cancellation);
         var held = view is null ? ProfileGone : !view.IsWhole ? EventGone : planner.Missing(view.Profile, delivery.Shape) ?? type.Unsendable(view.Json);
         if (held is not null)
         {
@@ -194,11 +196,15 @@ public sealed class Deliverer(
         }
 
         JsonElement payload;
+        JsonElement? turned = null;
         try
         {
-            payload = delivery.Shape.Mapping is { } shape
-                ? (Mapping.Parse(shape, "mapping", []) ?? throw new TemplateException("The mapping cannot be taken any more.")).Apply(view!.Json)
-                : type.Standard(view!);
+            var mapping = delivery.Shape.Mapping is { } shape
+                ? Mapping.Parse(shape, "mapping", []) ?? throw new TemplateException("The mapping cannot be taken any more.")
+                : null;
+            payload = mapping is null ? type.Standard(view!) : mapping.Apply(view!.Json);
+            if (view!.Turned is { } other)
+                turned = mapping is null ? type.Standard(view with { Json = other }) : mapping.Apply(other);
         }
         catch (TemplateException failed)
         {
@@ -217,14 +223,15 @@ public sealed class Deliverer(
             }
 
             var sent = await deliveries.SentAsync(delivery.DestinationId, outgoing.ProfileId, cancellation);
-            (outgoing, var row) = SentProperties.Compare(outgoing, sent, delivery.SendAll);
-            if (outgoing.Changed is { Count: 0 })
+            (outgoing, var row) = SentProperties.Compare(outgoing, turned, sent, delivery.SendAll);
+            var isNothing = outgoing.Changed is { Count: 0 };
+            if (!isNothing || !row.Data.Span.SequenceEqual(sent.Data.Span))
+                batch.Note(delivery.Id, row);
+            if (isNothing)
             {
                 batch.Results.Add(Ended(delivery, DeliveryState.Delivered) with { ProfileVersion = outgoing.ProfileVersion });
                 return;
             }
-
-            batch.Sent[delivery.Id] = row;
         }
 
         batch.Outgoing.Add(outgoing);
@@ -469,6 +476,18 @@ public sealed class Deliverer(
         public Dictionary<string, SentRow> Sent { get; } = new(StringComparer.Ordinal);
 
         public List<Delivery> Results { get; } = [];
+
+        /// <summary>A row is written once in a transaction: of several deliveries about one profile the last says what is there.</summary>
+        public void Note(string delivery, SentRow row)
+        {
+            foreach (var (id, earlier) in Sent)
+            {
+                if (earlier.Key == row.Key)
+                    Sent.Remove(id);
+            }
+
+            Sent[delivery] = row;
+        }
 
         /// <summary>Of what was sent for a delivery; -1 for none.</summary>
         public int IndexOf(string delivery)

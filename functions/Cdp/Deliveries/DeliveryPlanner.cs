@@ -43,11 +43,13 @@ public sealed class DeliveryPlanner(DestinationRegistry destinations, Destinatio
         foreach (var ready in set.Enabled)
         {
             // What is imported is past: nobody is to be greeted for it. Who mirrors persons needs it all the same.
-            if (change is { Historical: true, Kind: not ChangeKind.Profile } && types.Find(ready.Destination.Type)?.IsState != true)
+            var mirrors = types.Find(ready.Destination.Type)?.IsState == true;
+            if (change is { Historical: true, Kind: not ChangeKind.Profile } && !mirrors)
                 continue;
             foreach (var subscription in ready.Subscriptions)
             {
-                if (subscription.IsBroken || subscription.Excepts(change.SourceId) || !Matches(subscription, change))
+                // A mirror has to know what it was told and what it knows of itself; what does not go back to it is decided for each property.
+                if (subscription.IsBroken || (!mirrors && subscription.Excepts(change.SourceId)) || !Matches(subscription, change))
                     continue;
                 // Nobody to speak of: erased, or never more than a claim.
                 found ??= await views.FindAsync(change.ProfileId.Value, cancellation);

@@ -15,6 +15,12 @@ namespace Cdp.Deliveries;
 /// <param name="IsWhole">False where the event that is to be sent is not there any more.</param>
 public sealed record DeliveryView(Profile Profile, JsonElement Json, bool IsWhole)
 {
+    /// <summary>
+    /// The same with the receiver's own traits turned about: those that it set are not there, those that it removed are, as an empty text. What a payload has from
+    /// one of the two and not from the other is the receiver's own. Null where it has none.
+    /// </summary>
+    public JsonElement? Turned { get; init; }
+
     /// <summary>What is sent where no mapping says otherwise.</summary>
     public JsonElement Standard() => PayloadText.Element(json =>
     {
@@ -45,14 +51,19 @@ public sealed class DeliveryViews(IRowStore rows, ProfileReader profiles, Profil
     private const int MostTries = 20;
 
     /// <summary>Null where there is no such profile any more: nothing about it leaves.</summary>
-    public async Task<DeliveryView?> ReadAsync(string id, string key, string profileId, DeliveryCause cause, IReadOnlyList<string>? traits, CancellationToken cancellation)
+    /// <param name="ofReceiver">Sources that the receiver's own changes come in by; see <see cref="DeliveryView.Turned"/>.</param>
+    public async Task<DeliveryView?> ReadAsync(
+        string id, string key, string profileId, DeliveryCause cause, IReadOnlyList<string>? traits, IReadOnlySet<string>? ofReceiver, CancellationToken cancellation)
     {
         if (await FindAsync(profileId, cancellation) is not { } found)
             return null;
         var rules = await identity.CurrentAsync(cancellation);
         var known = await segments.ReadAsync(found.Profile, cancellation);
         var caused = cause.Type == DeliveryCause.Event || cause.TriggerId is not null ? await EventAsync(found, new ProfileId(profileId), cause, cancellation) : null;
-        var json = PayloadText.Element(writer =>
+        var isOfReceiver = ofReceiver is { Count: > 0 } && found.Profile.Traits.Any(t => ofReceiver.Contains(t.Value.SourceId));
+        return new DeliveryView(found.Profile, Compose(null), caused is not null || cause.Type != DeliveryCause.Event) { Turned = isOfReceiver ? Compose(ofReceiver) : null };
+
+        JsonElement Compose(IReadOnlySet<string>? turned) => PayloadText.Element(writer =>
         {
             writer.WriteStartObject();
             writer.WriteStartObject("delivery"u8);
@@ -60,7 +71,7 @@ public sealed class DeliveryViews(IRowStore rows, ProfileReader profiles, Profil
             writer.WriteString("key"u8, key);
             writer.WriteEndObject();
             WriteCause(writer, cause);
-            WriteProfile(writer, found.Profile, traits, known, rules);
+            WriteProfile(writer, found.Profile, traits, turned, known, rules);
             if (caused is not null)
             {
                 writer.WritePropertyName("event"u8);
@@ -70,7 +81,6 @@ public sealed class DeliveryViews(IRowStore rows, ProfileReader profiles, Profil
 
             writer.WriteEndObject();
         });
-        return new DeliveryView(found.Profile, json, caused is not null || cause.Type != DeliveryCause.Event);
     }
 
     public async Task<FoundProfile?> FindAsync(string profileId, CancellationToken cancellation)
@@ -133,19 +143,20 @@ public sealed class DeliveryViews(IRowStore rows, ProfileReader profiles, Profil
     }
 
     /// <summary>As <c>GET /v1/profiles/{key}</c> has it, with the chosen traits alone.</summary>
-    private static void WriteProfile(Utf8JsonWriter json, Profile profile, IReadOnlyList<string>? traits, ProfileSegmentsView? known, IdentityRules rules)
+    private static void WriteProfile(Utf8JsonWriter json, Profile profile, IReadOnlyList<string>? traits, IReadOnlySet<string>? turned, ProfileSegmentsView? known, IdentityRules rules)
     {
         json.WriteStartObject("profile"u8);
         json.WriteString("id"u8, profile.Id.Value);
         json.WriteNumber("version"u8, profile.Version);
         ProfileJson.WriteIdentifiers(json, profile, rules);
         json.WriteStartObject("traits"u8);
-        foreach (var (name, trait) in profile.Traits.Where(static t => !t.Value.IsDeleted).OrderBy(static t => t.Key, StringComparer.Ordinal))
+        foreach (var (name, trait) in profile.Traits.OrderBy(static t => t.Key, StringComparer.Ordinal))
         {
-            if (traits?.Contains(name) == false)
+            var isTurned = turned?.Contains(trait.SourceId) == true;
+            if (trait.IsDeleted != isTurned || traits?.Contains(name) == false)
                 continue;
             json.WritePropertyName(name);
-            json.WriteRawValue(trait.Value.Span, skipInputValidation: true);
+            json.WriteRawValue(isTurned ? "\"\""u8 : trait.Value.Span, skipInputValidation: true);
         }
 
         json.WriteEndObject();

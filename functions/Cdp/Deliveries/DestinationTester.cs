@@ -62,7 +62,7 @@ public sealed class DestinationTester(
 
     private async Task<DeliveryView> ReadAsync(string id, string profileKey, Subscription wanted, DeliveryShape shape, CancellationToken cancellation)
     {
-        var view = await views.ReadAsync(id, "test:" + id, profileKey, new DeliveryCause("test", wanted.Segments?[0]), shape.Traits, cancellation)
+        var view = await views.ReadAsync(id, "test:" + id, profileKey, new DeliveryCause("test", wanted.Segments?[0]), shape.Traits, ofReceiver: null, cancellation)
             ?? throw new ProblemException(ProblemType.ProfileNotFound, "No profile has this id or identifier.");
         return planner.Missing(view.Profile, shape) is { } missing ? throw Invalid("profile", $"held: {missing}") : view;
     }

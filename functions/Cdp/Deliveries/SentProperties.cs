@@ -7,12 +7,14 @@ namespace Cdp.Deliveries;
 
 /// <summary>
 /// What has changed since a state destination was sent a profile last. Kept are hashes alone; they are not keyed, so who can read the table can try guesses.
+/// What the destination itself has set or removed counts as there: it is noted and does not go back.
 /// </summary>
 internal static class SentProperties
 {
+    /// <param name="turned">The payload of <see cref="DeliveryView.Turned"/>; null where nothing is the destination's own.</param>
     /// <param name="everything">What was sent last is not certain.</param>
     /// <returns>What is to be sent, with what was there and is no more as null, and the row to write when it is taken.</returns>
-    public static (Outgoing Outgoing, SentRow Row) Compare(Outgoing outgoing, SentRow sent, bool everything)
+    public static (Outgoing Outgoing, SentRow Row) Compare(Outgoing outgoing, JsonElement? turned, SentRow sent, bool everything)
     {
         var before = sent.Data.IsEmpty ? [] : JsonSerializer.Deserialize(sent.Data.Span, DeliveryJson.Default.DictionaryStringString) ?? [];
         var now = new Dictionary<string, string>(StringComparer.Ordinal);
@@ -25,11 +27,12 @@ internal static class SentProperties
 
         foreach (var (name, hash) in now)
         {
-            if (everything || before.GetValueOrDefault(name) != hash)
+            var isOwn = turned is { ValueKind: JsonValueKind.Object } other && !other.TryGetProperty(name, out _);
+            if (!isOwn && (everything || before.GetValueOrDefault(name) != hash))
                 changed.Add(name);
         }
 
-        var gone = before.Keys.Where(name => !now.ContainsKey(name)).ToList();
+        var gone = before.Keys.Where(name => !now.ContainsKey(name) && !(turned is { ValueKind: JsonValueKind.Object } other && other.TryGetProperty(name, out _))).ToList();
         changed.UnionWith(gone);
         var payload = gone.Count == 0 ? outgoing.Payload : PayloadText.Element(json =>
         {

@@ -48,7 +48,8 @@ public enum SubscriptionOn
 /// <param name="Filter">Of events: paths and tests, as in segments.</param>
 /// <param name="Mapping">What is sent in place of the standard payload; see <see cref="Mapping"/>.</param>
 /// <param name="RequireConsent">Categories that the person must have agreed to; otherwise the delivery is held.</param>
-/// <param name="ExceptSources">What events of these sources cause is not sent, so that a system does not hear its own echo.</param>
+/// <param name="ExceptSources">What events of these sources cause is not sent, so that a system does not hear its own echo. Of a mirror (<see cref="IDestinationType.IsState"/>): what they set
+/// or removed does not go back, whatever is sent and why.</param>
 public sealed record Subscription(
     SubscriptionOn On,
     IReadOnlyList<string>? Segments = null,

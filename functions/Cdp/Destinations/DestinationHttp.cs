@@ -12,10 +12,12 @@ namespace Cdp.Destinations;
 /// </summary>
 public sealed class DestinationHttp : IDisposable
 {
-    /// <summary>Of an answer; more is not read.</summary>
+    /// <summary>Of an answer; more is not read where the caller does not need it.</summary>
     public const int MostResponseBytes = 64 * 1024;
 
-    private const int ShownBytes = 4 * 1024;
+    /// <summary>Of an answer, where the caller does not need more.</summary>
+    public const int ShownBytes = 4 * 1024;
+
     private const string Masked = "***";
 
     private static readonly TimeSpan LongestRetryAfter = TimeSpan.FromHours(24);
@@ -49,11 +51,11 @@ public sealed class DestinationHttp : IDisposable
     /// <summary>Sends once. Every answer and every failure becomes a result; a cancellation is thrown.</summary>
     /// <param name="secretHeaders">Their values are masked in the record.</param>
     /// <param name="shownUrl">In place of the request's, where that is a secret.</param>
-    /// <param name="whole">The answer is read by the type: all of it is kept, not its beginning alone.</param>
+    /// <param name="neededBytes">Of the answer, where it says more than whether it was taken.</param>
     /// <param name="resetHeader">Says after how many seconds it may be tried again where <c>Retry-After</c> does not.</param>
     public async Task<SendResult> SendAsync(
         HttpRequestMessage request, ReadOnlyMemory<byte> body, string contentType, CancellationToken cancellation, IReadOnlySet<string>? secretHeaders = null, string? shownUrl = null,
-        bool whole = false, string? resetHeader = null)
+        int neededBytes = ShownBytes, string? resetHeader = null)
     {
         request.Content = new ReadOnlyMemoryContent(body);
         if (request.Method != HttpMethod.Get || body.Length > 0)
@@ -67,7 +69,7 @@ public sealed class DestinationHttp : IDisposable
         try
         {
             using var response = await client.SendAsync(request, cancellation);
-            var (bytes, text) = await ReadAsync(response.Content, whole ? MostResponseBytes : ShownBytes, cancellation);
+            var (bytes, text) = await ReadAsync(response.Content, neededBytes, cancellation);
             return Result(response, exchange with { Status = (int)response.StatusCode, ResponseBytes = bytes, ResponseBody = text }, resetHeader);
         }
         catch (Exception exception) when (Find<RefusedAddressException>(exception) is { } refused)
@@ -108,17 +110,19 @@ public sealed class DestinationHttp : IDisposable
             ? TimeSpan.FromSeconds(Math.Min(seconds, LongestRetryAfter.TotalSeconds))
             : null;
 
-    private static async Task<(int Bytes, string Shown)> ReadAsync(HttpContent content, int most, CancellationToken cancellation)
+    private static async Task<(int Bytes, string Shown)> ReadAsync(HttpContent content, int needed, CancellationToken cancellation)
     {
         await using var stream = await content.ReadAsStreamAsync(cancellation);
-        var buffer = new byte[most];
-        var (total, shown) = (0, 0);
+        var buffer = new byte[ShownBytes];
+        var (total, shown, most) = (0, 0, Math.Max(needed, MostResponseBytes));
         var scratch = new byte[8 * 1024];
-        while (total < MostResponseBytes)
+        while (total < most)
         {
             var read = await stream.ReadAsync(scratch, cancellation);
             if (read == 0)
                 break;
+            if (buffer.Length < needed && shown + read > buffer.Length)
+                Array.Resize(ref buffer, Math.Min(needed, buffer.Length * 4));
             var copied = Math.Min(read, buffer.Length - shown);
             scratch.AsSpan(0, copied).CopyTo(buffer.AsSpan(shown));
             shown += copied;

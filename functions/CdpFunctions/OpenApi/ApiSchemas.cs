@@ -151,7 +151,7 @@ internal static class ApiSchemas
                 "traits": { "type": "array", "maxItems": 200, "items": { "type": "string" }, "description": "The traits that leave; of profile changes also those that have to change. All where absent." },
                 "mapping": { "type": "object", "description": "The payload: {\"path\":..,\"default\":..}, {\"value\":..} or {\"template\":..} at any place; all else is constant." },
                 "requireConsent": { "type": "array", "maxItems": 20, "items": { "type": "string" } },
-                "exceptSources": { "type": "array", "maxItems": 20, "items": { "type": "string" }, "description": "What events of these sources cause is not sent." }
+                "exceptSources": { "type": "array", "maxItems": 20, "items": { "type": "string" }, "description": "What events of these sources cause is not sent. Of hubspot: traits whose last change came by these sources are not written back, whatever else is." }
               }
             },
             "DestinationInput": {

@@ -80,6 +80,21 @@ public sealed class PresetTests
             Parse(Apply("""{"preset":"hubspot"}""", Read("hubspot-changes").Replace("\"attemptNumber\":0", "\"attemptNumber\":3", StringComparison.Ordinal))).Select(e => e.GetRawText()));
     }
 
+    /// <summary>What the app behind the webhooks wrote itself says no news, but for the address, which tells the contact's id.</summary>
+    [Theory]
+    [InlineData("1160452", "firstname,plan", "")]
+    [InlineData("userId:9", "firstname,plan", "firstName,plan")]
+    [InlineData("1160453", "firstname,plan", "firstName,plan")]
+    [InlineData("1160452", "email,plan", "email")]
+    public void HubSpotChange_OfTheAppItself_IsNoNews(string by, string properties, string traits)
+    {
+        var payload = "[" + string.Join(',', properties.Split(',').Select((name, i) => $$"""
+            {"eventId":{{i}},"appId":1160452,"occurredAt":1767323045200,"subscriptionType":"contact.propertyChange","objectId":9,"propertyName":"{{name}}","propertyValue":"x","changeSource":"INTEGRATION","sourceId":"{{by}}"}
+            """)) + "]";
+        var events = Parse(Apply("""{"preset":"hubspot"}""", payload));
+        Assert.Equal(traits, string.Join(',', events.SelectMany(e => e.GetProperty("traits").EnumerateObject().Select(t => t.Name))));
+    }
+
     [Fact]
     public void HubSpotObjects_OfWorkflows()
     {

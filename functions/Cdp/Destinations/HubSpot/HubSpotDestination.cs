@@ -16,6 +16,10 @@ public sealed class HubSpotDestination(DestinationHttp http) : IDestinationType
     private const string AccessToken = "accessToken";
     private const string DefaultBase = "https://api.hubapi.com";
     private const string SegmentsProperty = "cdp_segments";
+
+    // Of an answer about 100 contacts, with the properties that were written.
+    private const int MostAnswerBytes = 4 * 1024 * 1024;
+
     private const string Path = "/crm/v3/objects/contacts/batch/upsert";
 
     public string Name => TypeName;
@@ -60,7 +64,6 @@ public sealed class HubSpotDestination(DestinationHttp http) : IDestinationType
     public async Task<SendResult> SendAsync(DestinationTarget target, IReadOnlyList<Outgoing> batch, CancellationToken cancellation)
     {
         var url = (target.Setting("baseUrl") ?? DefaultBase).TrimEnd('/') + Path;
-        var refused = new Dictionary<int, string>();
         // HubSpot refuses a batch that names a contact twice: of two profiles with one address the later speaks.
         var byEmail = new Dictionary<string, int>(StringComparer.OrdinalIgnoreCase);
         for (var i = 0; i < batch.Count; i++)
@@ -82,10 +85,17 @@ public sealed class HubSpotDestination(DestinationHttp http) : IDestinationType
         });
         using var request = new HttpRequestMessage(HttpMethod.Post, url);
         request.Headers.TryAddWithoutValidation("Authorization", "Bearer " + target.Secret(AccessToken));
-        var result = await http.SendAsync(request, body, "application/json", cancellation, new HashSet<string>(StringComparer.OrdinalIgnoreCase) { "Authorization" });
-        if (result.Status == SendStatus.Delivered && result.Exchange.Status == 207)
-            NoteRefused(result.Exchange.ResponseBody, byEmail, refused);
-        return refused.Count == 0 || result.Status != SendStatus.Delivered ? result : result with { RefusedItems = refused };
+        var result = await http.SendAsync(
+            request, body, "application/json", cancellation, new HashSet<string>(StringComparer.OrdinalIgnoreCase) { "Authorization" }, neededBytes: MostAnswerBytes);
+        var answer = result.Exchange.ResponseBody;
+        if (answer?.Length > DestinationHttp.ShownBytes)
+            result = result with { Exchange = result.Exchange with { ResponseBody = answer[..DestinationHttp.ShownBytes] } };
+        if (result is not { Status: SendStatus.Delivered, Exchange.Status: 207 })
+            return result;
+        if (Refused(answer, byEmail, batch) is { } refused)
+            return result with { RefusedItems = refused };
+        // Some were not taken and nobody knows which: each is sent alone then, which changes nothing about those that were taken.
+        return result with { Status = SendStatus.Refused, Exchange = result.Exchange with { Error = "HubSpot took a part (207), and its answer does not say which." } };
     }
 
     /// <summary>Names there are lower case: <c>firstName</c> is <c>firstname</c>, <c>orders-90d</c> is <c>orders_90d</c>.</summary>
@@ -100,6 +110,8 @@ public sealed class HubSpotDestination(DestinationHttp http) : IDestinationType
         json.WriteStartObject();
         json.WriteString("idProperty"u8, "email"u8);
         json.WriteString("id"u8, email);
+        // Comes back with an error about this contact.
+        json.WriteString("objectWriteTraceId"u8, item.DeliveryId);
         json.WriteStartObject("properties"u8);
         foreach (var property in item.Payload.EnumerateObject())
         {
@@ -123,31 +135,56 @@ public sealed class HubSpotDestination(DestinationHttp http) : IDestinationType
         _ => value.GetRawText(),
     };
 
-    /// <summary>207: some were taken. What was not is named by its address in <c>errors[].context</c>; if it is not, none can be told and all count as taken.</summary>
-    private static void NoteRefused(string? body, Dictionary<string, int> byEmail, Dictionary<int, string> refused)
+    /// <summary>207: some were taken. What was not is named in <c>errors[].context</c>, by its address or by the trace id it was sent with.</summary>
+    /// <returns>Why, by the place in the batch; null where an error names none of them.</returns>
+    private static Dictionary<int, string>? Refused(string? body, Dictionary<string, int> byEmail, IReadOnlyList<Outgoing> batch)
     {
+        var refused = new Dictionary<int, string>();
         try
         {
             using var document = JsonDocument.Parse(body ?? "");
             if (!document.RootElement.TryGetProperty("errors", out var errors))
-                return;
+                return refused;
             foreach (var error in errors.EnumerateArray())
             {
-                if (!error.TryGetProperty("context", out var context))
-                    continue;
-                foreach (var ids in context.EnumerateObject())
+                var isNamed = false;
+                var reason = "HubSpot refused the contact: " + (error.TryGetProperty("category", out var category) ? category.GetString() : "no reason given") + ".";
+                if (error.TryGetProperty("context", out var context) && context.ValueKind == JsonValueKind.Object)
                 {
-                    foreach (var id in ids.Value.EnumerateArray())
+                    foreach (var ids in context.EnumerateObject().Where(static ids => ids.Value.ValueKind == JsonValueKind.Array))
                     {
-                        if (id.GetString() is { } email && byEmail.TryGetValue(email, out var index))
-                            refused[index] = "HubSpot refused the contact: " + (error.TryGetProperty("category", out var category) ? category.GetString() : "no reason given") + ".";
+                        foreach (var id in ids.Value.EnumerateArray())
+                        {
+                            if (id.ValueKind != JsonValueKind.String || IndexOf(id.GetString()!) is not { } index)
+                                continue;
+                            refused[index] = reason;
+                            isNamed = true;
+                        }
                     }
                 }
+
+                if (!isNamed)
+                    return null;
             }
+
+            return refused;
         }
         catch (Exception unreadable) when (unreadable is JsonException or InvalidOperationException)
         {
-            // Cut off, or another form: what it says cannot be told.
+            return null;
+        }
+
+        int? IndexOf(string id)
+        {
+            if (byEmail.TryGetValue(id, out var index))
+                return index;
+            foreach (var i in byEmail.Values)
+            {
+                if (batch[i].DeliveryId == id)
+                    return i;
+            }
+
+            return null;
         }
     }
 }

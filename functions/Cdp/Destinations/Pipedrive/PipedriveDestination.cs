@@ -127,7 +127,7 @@ public sealed class PipedriveDestination(DestinationHttp http, TimeProvider time
     {
         using var request = new HttpRequestMessage(method, url);
         request.Headers.TryAddWithoutValidation(TokenHeader, token);
-        return await http.SendAsync(request, body, "application/json", cancellation, SecretHeaders, whole: true, resetHeader: ResetHeader);
+        return await http.SendAsync(request, body, "application/json", cancellation, SecretHeaders, neededBytes: DestinationHttp.MostResponseBytes, resetHeader: ResetHeader);
     }
 
     private long? Remembered((string Base, string Token, string Email) person)

@@ -127,7 +127,7 @@ public sealed partial class SalesforceDestination(DestinationHttp http) : IDesti
 
             using var request = new HttpRequestMessage(HttpMethod.Patch, url);
             request.Headers.TryAddWithoutValidation("Authorization", "Bearer " + token);
-            var result = await http.SendAsync(request, body, "application/json", cancellation, SecretHeaders, whole: true);
+            var result = await http.SendAsync(request, body, "application/json", cancellation, SecretHeaders, neededBytes: DestinationHttp.MostResponseBytes);
             if (result.Exchange.Status == Unauthorized)
             {
                 // It is over, or was withdrawn. Another request may have put a new one in its place: that stays.
@@ -145,7 +145,7 @@ public sealed partial class SalesforceDestination(DestinationHttp http) : IDesti
     {
         using var request = new HttpRequestMessage(HttpMethod.Post, root + "/services/oauth2/token");
         var form = $"grant_type=client_credentials&client_id={Uri.EscapeDataString(account.Id)}&client_secret={Uri.EscapeDataString(account.Secret)}";
-        var result = await http.SendAsync(request, Encoding.UTF8.GetBytes(form), "application/x-www-form-urlencoded", cancellation, whole: true);
+        var result = await http.SendAsync(request, Encoding.UTF8.GetBytes(form), "application/x-www-form-urlencoded", cancellation, neededBytes: DestinationHttp.MostResponseBytes);
         var answer = result.Exchange.ResponseBody;
         // Neither what was sent nor what came is shown: both hold secrets.
         result = result with { Exchange = result.Exchange with { RequestBody = "grant_type=client_credentials&client_id=***&client_secret=***", ResponseBody = null } };

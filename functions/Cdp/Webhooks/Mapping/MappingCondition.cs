@@ -95,7 +95,11 @@ internal sealed class PathCondition(MappingPath path, string op, IReadOnlyList<J
     };
 
     private bool EqualsOperand(MappingScope scope, JsonElement value) =>
-        other is null ? Conversions.AreEqual(value, operands[0]) : other.TryFind(scope, out var second) && Conversions.AreEqual(value, second);
+        other is null ? Conversions.AreEqual(value, operands[0]) : other.TryFind(scope, out var second) && (Conversions.AreEqual(value, second) || IsSameNumber(value, second) || IsSameNumber(second, value));
+
+    /// <summary>Ids are numbers in one place of a payload and texts in another.</summary>
+    private static bool IsSameNumber(JsonElement text, JsonElement number) =>
+        text.ValueKind == JsonValueKind.String && number.ValueKind == JsonValueKind.Number && Conversions.TextOrNull(text) == number.GetRawText();
 
     private bool IsListed(JsonElement value)
     {
