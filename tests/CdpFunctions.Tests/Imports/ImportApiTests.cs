@@ -25,9 +25,12 @@ public sealed class ImportApiTests(ApiApp app, ITestOutputHelper output) : IClas
         }
 
         var file = Encoding.UTF8.GetBytes(csv.ToString());
+        // A source of its own: the counters of this process are those of all apps in it, and every test has a source "local".
+        Assert.Equal(HttpStatusCode.Created, (await app.CallAsync("PUT", "/v1/sources/import-20000", """{"name":"Customers","type":"http"}""")).Status);
+        const string import = """{"sourceId":"import-20000","format":"csv"}""";
         var watch = System.Diagnostics.Stopwatch.StartNew();
 
-        var done = await ImportAsync("""{"sourceId":"local","format":"csv"}""", file);
+        var done = await ImportAsync(import, file);
 
         var read = watch.Elapsed;
         Assert.Equal((People, People - 4, 4), Counts(done));
@@ -42,15 +45,16 @@ public sealed class ImportApiTests(ApiApp app, ITestOutputHelper output) : IClas
         Assert.Equal(HttpStatusCode.NotFound, (await app.CallAsync("GET", "/v1/profiles/user_id:big-4999")).Status);
         for (var i = 0; i < People; i += 997)
             Assert.Equal(1, (await app.CallAsync("GET", $"/v1/profiles/user_id:big-{i}")).Json.GetProperty("counts").GetProperty("events").GetInt32());
-        var before = await SettledStats();
-        Assert.True(before.Committed >= People - 4);
+        Assert.Equal(People - 4, (await CountedAsync("import-20000")).Committed);
 
-        await ImportAsync("""{"sourceId":"local","format":"csv"}""", file);
+        await ImportAsync(import, file);
         await QueueIsEmptyAsync();
 
         Assert.Equal(1, (await app.CallAsync("GET", "/v1/profiles/email:big-17@shop.example")).Json.GetProperty("counts").GetProperty("events").GetInt32());
-        var after = await SettledStats();
-        Assert.Equal((before.Committed, before.Duplicates + People - 4, before.Profiles), (after.Committed, after.Duplicates, after.Profiles));
+        var (committed, duplicates) = await CountedAsync("import-20000");
+        Assert.Equal(People - 4, committed);
+        // More where a message came twice.
+        Assert.InRange(duplicates, People - 4, int.MaxValue);
     }
 
     [Fact]
@@ -195,23 +199,9 @@ public sealed class ImportApiTests(ApiApp app, ITestOutputHelper output) : IClas
     private QueueClient Queue(string name) =>
         new QueueServiceClient(app.App.ConnectionString, new QueueClientOptions { MessageEncoding = QueueMessageEncoding.None }).GetQueueClient(name);
 
-    /// <summary>Counters are written every ten seconds.</summary>
-    private async Task<(int Committed, int Duplicates, int Profiles)> SettledStats()
+    private async Task<(int Committed, int Duplicates)> CountedAsync(string source)
     {
-        using var patience = new CancellationTokenSource(TimeSpan.FromMinutes(2));
-        for (var last = await Stats(); ;)
-        {
-            await Task.Delay(TimeSpan.FromSeconds(12), patience.Token);
-            if (await Stats() is var now && now == last)
-                return now;
-            last = now;
-        }
-    }
-
-    private async Task<(int Committed, int Duplicates, int Profiles)> Stats()
-    {
-        var stats = (await app.CallAsync("GET", "/v1/stats")).Json;
-        var events = stats.GetProperty("events");
-        return (events.GetProperty("committed").GetInt32(), events.GetProperty("duplicates").GetInt32(), stats.GetProperty("profiles").GetProperty("total").GetInt32());
+        var events = (await app.CallAsync("GET", "/v1/stats?sourceId=" + source)).Json.GetProperty("events");
+        return (events.GetProperty("committed").GetInt32(), events.GetProperty("duplicates").GetInt32());
     }
 }
