@@ -25,6 +25,11 @@ param profilesExportSchedule string = '0 0 3 * * *'
 @maxValue(1000000)
 param exportRowsPerPart int = 100000
 
+@description('Days that exports of all profiles are kept for a warehouse to fetch: they hold personal data.')
+@minValue(1)
+@maxValue(3650)
+param profilesExportDays int = 30
+
 @description('An API key with every scope, 32 random characters or more, to make the first keys with; empty once others exist.')
 @secure()
 param adminKey string = ''
@@ -210,6 +215,36 @@ resource containers 'Microsoft.Storage/storageAccounts/blobServices/containers@2
   parent: blobService
   name: container
 }]
+
+@description('Deletes old exports of all profiles. What the next delta needs is not among them.')
+resource lifecycle 'Microsoft.Storage/storageAccounts/managementPolicies@2024-01-01' = {
+  parent: storage
+  name: 'default'
+  properties: {
+    policy: {
+      rules: [
+        {
+          name: 'old-exports-of-all-profiles'
+          type: 'Lifecycle'
+          enabled: true
+          definition: {
+            filters: {
+              blobTypes: ['blockBlob', 'appendBlob']
+              prefixMatch: ['exports/_profiles/']
+            }
+            actions: {
+              baseBlob: {
+                delete: {
+                  daysAfterModificationGreaterThan: profilesExportDays
+                }
+              }
+            }
+          }
+        }
+      ]
+    }
+  }
+}
 
 @description('Container of the deployed package.')
 resource packageContainer 'Microsoft.Storage/storageAccounts/blobServices/containers@2024-01-01' = {

@@ -2,6 +2,7 @@ using System.Reflection;
 using System.Runtime.Versioning;
 using System.Text.RegularExpressions;
 using System.Xml.Linq;
+using Cdp.Exports;
 using Cdp.Imports;
 using Cdp.Storage;
 using CdpFunctions.Storage;
@@ -36,6 +37,15 @@ public sealed partial class BicepTests
         var deployment = App.At("properties", "functionAppConfig", "deployment", "storage");
         Assert.Equal("${storage.properties.primaryEndpoints.blob}${packageContainerName}", deployment.At("value").Text);
         Assert.Equal(Sorted(Enum.GetValues<ContainerName>().Select(StorageNames.Of).Append(package)), Created("blobServices", "containers"));
+    }
+
+    [Fact]
+    public void OldExportsOfAllProfiles_AreDeleted_AndNothingElse()
+    {
+        var rule = Assert.Single(Only("Microsoft.Storage/storageAccounts/managementPolicies").Body.At("properties", "policy", "rules").Items).At("definition");
+        var prefix = Assert.Single(rule.At("filters", "prefixMatch").Items).Text;
+        Assert.Equal($"{StorageNames.Of(ContainerName.Exports)}/{ExportRequest.AllProfiles}/", prefix);
+        Assert.Equal("profilesExportDays", rule.At("actions", "baseBlob", "delete", "daysAfterModificationGreaterThan").Text);
     }
 
     [Fact]
