@@ -41,6 +41,8 @@ internal static class IngestBenchmark
         var events = bodies.Count * eventsPerRequest;
         RecordingRowStore recorded;
         TimeSpan time;
+        // The bare loop comes after the app, and would find the code of both this process and the emulator compiled by it.
+        await WarmUpAsync(azurite.ExtraConnectionString(2));
         await using (var app = await AppInProcess.StartAsync(azurite.ExtraConnectionString(0)))
         {
             await Load.SendAsync(app.Address, "v1/track", [Load.Track("warm-up", People + 1)], 1);
@@ -58,6 +60,14 @@ internal static class IngestBenchmark
         await StorageSetup.CreateAllAsync(clients, CancellationToken.None);
         var replay = await recorded.ReplayAsync(new TableRowStore(clients.Tables), ParallelWrites);
         return ((events / time.TotalSeconds, events / replay.TotalSeconds), recorded.Transactions.Count, recorded.Transactions.Sum(t => t.Writes.Length));
+    }
+
+    private static async Task WarmUpAsync(string storage)
+    {
+        var bodies = Batches(20);
+        await using var app = await AppInProcess.StartAsync(storage);
+        await Load.SendAsync(app.Address, "v1/batch", bodies, 8);
+        await app.WaitForAsync(bodies.Count * 100);
     }
 
     internal static List<string> Batches(int count, string run = "a") =>
