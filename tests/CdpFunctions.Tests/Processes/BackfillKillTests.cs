@@ -16,7 +16,7 @@ namespace CdpFunctions.Tests.Processes;
 /// <summary>The app as a real process that is killed again and again in the middle of a backfill.</summary>
 public sealed class BackfillKillTests(ITestOutputHelper output)
 {
-    private const int People = 600;
+    private const int People = 2_000;
     private const int Kills = 3;
 
     [Fact]
@@ -56,7 +56,7 @@ public sealed class BackfillKillTests(ITestOutputHelper output)
         var killedAt = new List<int>();
         for (var kill = 1; kill <= Kills; kill++)
         {
-            await Until(async () => await DoneAsync() >= kill * ProfileId.Shards / (Kills + 3));
+            await Until(async () => await DoneAsync() > (kill - 1) * ProfileId.Shards / 6);
             await app.KillAsync();
             await app.DisposeAsync();
             killedAt.Add(await DoneAsync());
