@@ -127,6 +127,21 @@ public sealed class Deliverer(
     private async Task<IReadOnlyList<Delivery>> ClaimAsync(
         Delivery delivery, Destination destination, Line line, List<string> inHand, Instant now, CancellationToken cancellation)
     {
+        var profiles = types.Find(destination.Type)?.IsState == true ? new HashSet<string>(StringComparer.Ordinal) : null;
+        // Of a mirror's deliveries about one profile a process makes one at a time: of two at once each would send what the other does.
+        bool IsFree(Delivery d)
+        {
+            if (profiles is null || profiles.Contains(d.ProfileId))
+                return true;
+            var hand = "of " + d.ProfileId;
+            if (!line.InHand.TryAdd(hand, 0))
+                return false;
+            inHand.Add(hand);
+            return profiles.Add(d.ProfileId);
+        }
+
+        if (!IsFree(delivery))
+            return [];
         var due = new List<Delivery> { delivery };
         var most = destination.Limits.BatchSize;
         if (most > 1 && !delivery.Alone)
@@ -147,7 +162,7 @@ public sealed class Deliverer(
 
             foreach (var found in await Task.WhenAll(ids.Select(id => deliveries.FindAsync(destination.Id, id, cancellation))))
             {
-                if (due.Count < most && found is { IsPending: true, Alone: false } && Wait(found, now) is null && now < found.QueuedAt.Plus(policy.GiveUpAfter))
+                if (due.Count < most && found is { IsPending: true, Alone: false } && Wait(found, now) is null && now < found.QueuedAt.Plus(policy.GiveUpAfter) && IsFree(found))
                     due.Add(found);
             }
         }
@@ -460,7 +475,7 @@ public sealed class Deliverer(
 
         public DestinationHealth? Noted { get; set; }
 
-        /// <summary>Deliveries that a batch of this process is looking at or has claimed.</summary>
+        /// <summary>Deliveries that a batch of this process is looking at or has claimed, and of mirrors the profiles that they are about.</summary>
         public ConcurrentDictionary<string, byte> InHand { get; } = new(StringComparer.Ordinal);
     }
 
