@@ -131,6 +131,45 @@ public sealed class DelivererTests
         Assert.Equal(4, world.Deliveries().Count(d => d.State == DeliveryState.Delivered));
     }
 
+    [Fact]
+    public async Task State_TwoAboutOneProfileAtOnce_AreSentOneAfterTheOther()
+    {
+        var mapping = JsonDocument.Parse("""{"plan":{"path":"profile.traits.plan"}}""").RootElement;
+        var world = await DeliveryWorld.CreateAsync(1, isState: true, new Subscription(SubscriptionOn.Profile, Mapping: mapping));
+        await world.World.SettleAsync(Identify, """{"type":"identify","messageId":"i2","userId":"ann","traits":{"plan":"max"},"timestamp":"2026-03-02T00:00:02Z"}""");
+        await world.World.SettleAsync("""{"type":"identify","messageId":"i3","userId":"ann","traits":{"plan":"pro"},"timestamp":"2026-03-02T00:00:03Z"}""");
+        // Plans both; each is a message of its own now.
+        var planned = world.Store.Messages(QueueName.Deliveries).Count;
+        for (var i = 0; i < planned; i++)
+        {
+            var change = world.Store.Receive(QueueName.Deliveries)!;
+            await world.Worker.ProcessAsync(change.Body);
+            world.Store.Delete(change);
+        }
+
+        Assert.True(world.Pending() > 1);
+        var second = Task.CompletedTask;
+        var first = true;
+        world.Type.Hook = over =>
+        {
+            if (over || !first)
+                return;
+            // While the first is being sent.
+            first = false;
+            var other = world.Store.Receive(QueueName.Deliveries)!;
+            second = world.Worker.ProcessAsync(other.Body);
+            Assert.True(second.IsCompletedSuccessfully);
+            Assert.Empty(world.Type.Requests);
+            world.Store.Delete(other);
+        };
+        await world.DrainAsync();
+        await second;
+
+        Assert.Single(world.Type.Requests);
+        Assert.False(first);
+        Assert.All(world.Deliveries(), d => Assert.Equal(DeliveryState.Delivered, d.State));
+    }
+
     [Theory]
     [InlineData(false, 0)]
     [InlineData(true, 1)]
