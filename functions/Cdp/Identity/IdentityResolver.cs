@@ -88,7 +88,7 @@ public sealed class IdentityResolver(
             if (await DetachSharedAsync(attempt, cancellation))
                 continue;
             var source = attempt.LeadsApart ? await sources.FindByIdAsync(e.SourceId, cancellation) : null;
-            if (Violation(attempt, source, withPending: true) is not null && (!anew || await HaveMergedAsync(attempt, cancellation)))
+            if (Violation(attempt, source, withPending: true) is not null && (!anew || await HaveMergedAsync(attempt, cancellation) || await HavePendingLeftAsync(attempt, cancellation)))
                 continue;
             // What is dropped leaves the rest as it was read.
             while (linking.Count > 1 && Violation(attempt, source, withPending: true) is { } rule)
@@ -376,6 +376,35 @@ public sealed class IdentityResolver(
         }
 
         return false;
+    }
+
+    /// <summary>
+    /// Earlier events of the group may have been resolved by claims that led to a profile then, and were led elsewhere since: what is expected of it by them
+    /// never comes. True where there was any.
+    /// </summary>
+    private async ValueTask<bool> HavePendingLeftAsync(Attempt attempt, CancellationToken cancellation)
+    {
+        if (attempt.Top is not { } top)
+            return false;
+        var any = false;
+        foreach (var holder in attempt.Others(top).Append(top).DistinctBy(h => h.Id))
+        {
+            foreach (var identifier in attempt.Scope.Pending(holder.Id).ToArray())
+            {
+                if (holder.Profile?.Owns(identifier) == true)
+                    continue;
+                if (await index.ReadAsync(identifier, cancellation) is { } entry
+                    && (entry.Profile == holder.Id || (await profiles.FollowAsync(entry.Profile, identifier, fresh: true, cancellation)).Id == holder.Id))
+                {
+                    continue;
+                }
+
+                attempt.Scope.NoLongerExpect(holder.Id, identifier);
+                any = true;
+            }
+        }
+
+        return any;
     }
 
     /// <summary>The rule that forbids what the event shows, with the identifiers it has left; null where none does.</summary>

@@ -23,6 +23,13 @@ public sealed class ResolutionScope(IdentityRules rules)
         set.UnionWith(identifiers);
     }
 
+    /// <summary>An identifier was led elsewhere since an event was expected to bring it there: that event will be found stale at its commit.</summary>
+    public void NoLongerExpect(ProfileId profile, Identifier identifier)
+    {
+        if (pending.TryGetValue(profile, out var set))
+            set.Remove(identifier);
+    }
+
     /// <summary>Identifiers that earlier events add to a profile, not committed yet.</summary>
     public IReadOnlyCollection<Identifier> Pending(ProfileId profile) => pending.TryGetValue(profile, out var set) ? set : [];
 
