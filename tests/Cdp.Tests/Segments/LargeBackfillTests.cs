@@ -39,7 +39,7 @@ public sealed class LargeBackfillTests(ITestOutputHelper output)
         memory.Calibrate();
         await world.DefineAsync("many", """{"event":"Order Completed","count":{"gte":5},"within":"3650d"}""");
         await world.DefineAsync("late", """{"sequence":[{"event":"Product Viewed"},{"event":"Order Completed"}],"within":"2h"}""");
-        var (most, managed) = (0L, 0L);
+        var managed = 0L;
         memory.Start();
         world.Store.Before = call =>
         {
@@ -49,7 +49,6 @@ public sealed class LargeBackfillTests(ITestOutputHelper output)
                 return Task.CompletedTask;
             memory.Sample();
             managed = Math.Max(managed, GC.GetTotalMemory(forceFullCollection: true) - present);
-            most = Math.Max(most, memory.Most);
             return Task.CompletedTask;
         };
         world.Time.Advance(TimeSpan.FromSeconds(31));
@@ -62,14 +61,15 @@ public sealed class LargeBackfillTests(ITestOutputHelper output)
         }
 
         world.Store.Before = null;
-        output.WriteLine($"{messages} messages, {world.Store.Calls:N0} calls, {managed / 1e6:N0} MB with the store, at most {most / 1e6:N1} MB beside it");
+        output.WriteLine($"{messages} messages, {world.Store.Calls:N0} calls, {managed / 1e6:N0} MB with the store, at most {memory.Most / 1e6:N1} MB beside it");
         Assert.Empty(world.Errors);
         Assert.True(messages > Cdp.Segments.Backfill.BackfillProgress.Lanes);
         // Profile i has i % 10 orders, the first an hour after a product was viewed.
         Assert.Equal(
             $"late {Profiles / 10 * 9} many {Profiles / 2}",
             string.Join(' ', world.Rows("s|").GroupBy(r => r.Key.Split('|')[1]).OrderBy(g => g.Key, StringComparer.Ordinal).Select(g => $"{g.Key} {g.Count()}")));
-        Assert.InRange(most, 1, MostBytesBesideStore);
+        // Less than nothing where tests before it have left what is collected meanwhile.
+        Assert.InRange(memory.Most, long.MinValue + 1, MostBytesBesideStore);
         Assert.InRange(managed, 1, MostBytes);
     }
 
